@@ -1,0 +1,188 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// VersionHeader carries Version in each request and answer.
+const VersionHeader = "Debugbroker-Api"
+
+// Client speaks to a daemon on its socket. It is safe for concurrent use. Methods return *Error for what the daemon answered, and
+// ErrNotRunning where nobody listens.
+type Client struct {
+	http *http.Client
+}
+
+// ErrNotRunning says that no daemon answers on the socket.
+var ErrNotRunning = errors.New("brokerd is not running")
+
+// NewClient returns a client for the socket at path. It does not connect yet.
+func NewClient(path string) *Client {
+	var d net.Dialer
+	return &Client{http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, "unix", path)
+		},
+		DisableCompression: true,
+	}}}
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Info asks who the daemon is. It works across API versions.
+func (c *Client) Info(ctx context.Context) (DaemonInfo, error) {
+	return get[DaemonInfo](ctx, c, "/info")
+}
+
+// Open opens a session. onEvent is called for each progress line, the first one with the ID. Cancelling ctx cancels the session.
+func (c *Client) Open(ctx context.Context, r OpenRequest, onEvent func(OpenEvent)) (Session, error) {
+	for ev, err := range stream[OpenEvent](ctx, c, http.MethodPost, "/sessions", r) {
+		switch {
+		case err != nil:
+			return Session{}, err
+		case ev.Error != nil:
+			return Session{}, ev.Error
+		case ev.Session != nil:
+			return *ev.Session, nil
+		default:
+			onEvent(ev)
+		}
+	}
+	return Session{}, &Error{Code: CodeDaemon, Message: "brokerd ended the answer early", Hint: "see its log: brokerd.log in the state directory"}
+}
+
+// Sessions lists sessions, those that ended in the last 24 h too where all is set.
+func (c *Client) Sessions(ctx context.Context, all bool) ([]Session, error) {
+	return get[[]Session](ctx, c, "/sessions?all="+strconv.FormatBool(all))
+}
+
+// WatchSessions yields each session once and then again after each change.
+func (c *Client) WatchSessions(ctx context.Context, all bool) iter.Seq2[Session, error] {
+	return stream[Session](ctx, c, http.MethodGet, "/sessions?watch=true&all="+strconv.FormatBool(all), nil)
+}
+
+// Session returns one session.
+func (c *Client) Session(ctx context.Context, id string) (Session, error) {
+	return get[Session](ctx, c, "/sessions/"+url.PathEscape(id))
+}
+
+// CloseSession ends a session and waits until its remote is clean or known not to be.
+func (c *Client) CloseSession(ctx context.Context, id string) (Closed, error) {
+	return do[Closed](ctx, c, http.MethodPost, "/sessions/"+url.PathEscape(id)+"/close", struct{}{})
+}
+
+// Logs yields a session's output; with follow it goes on until the session ends.
+func (c *Client) Logs(ctx context.Context, id string, follow bool) iter.Seq2[LogLine, error] {
+	return stream[LogLine](ctx, c, http.MethodGet, "/sessions/"+url.PathEscape(id)+"/logs?follow="+strconv.FormatBool(follow), nil)
+}
+
+// Events yields what happened; with follow it goes on until ctx is done.
+func (c *Client) Events(ctx context.Context, follow bool) iter.Seq2[Event, error] {
+	return stream[Event](ctx, c, http.MethodGet, "/events?follow="+strconv.FormatBool(follow), nil)
+}
+
+// Hosts lists the hosts of the ssh configuration.
+func (c *Client) Hosts(ctx context.Context) ([]Host, error) { return get[[]Host](ctx, c, "/hosts") }
+
+// Stop asks the daemon to close what it has and end. It returns once the daemon has begun to; its socket is gone when it has ended.
+func (c *Client) Stop(ctx context.Context) error {
+	_, err := do[struct{}](ctx, c, http.MethodPost, "/stop", struct{}{})
+	return err
+}
+
+func get[T any](ctx context.Context, c *Client, path string) (T, error) {
+	return do[T](ctx, c, http.MethodGet, path, nil)
+}
+
+func do[T any](ctx context.Context, c *Client, method, path string, in any) (T, error) {
+	var out T
+	resp, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(&out); err != nil {
+		return out, fmt.Errorf("read brokerd's answer: %w", err)
+	}
+	return out, nil
+}
+
+// stream yields the lines of an NDJSON answer. A line {"error":…} of a stream whose type has no such field ends it with that error.
+func stream[T any](ctx context.Context, c *Client, method, path string, in any) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		resp, err := c.send(ctx, method, path, in)
+		if err != nil {
+			yield(zero, err)
+			return
+		}
+		defer resp.Body.Close()
+		r := bufio.NewReader(resp.Body)
+		for {
+			line, err := r.ReadBytes('\n')
+			if len(bytes.TrimSpace(line)) > 0 {
+				var v T
+				if jerr := json.Unmarshal(line, &v); jerr != nil {
+					yield(zero, fmt.Errorf("read brokerd's answer: %w", jerr))
+					return
+				}
+				if !yield(v, nil) {
+					return
+				}
+			}
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					yield(zero, fmt.Errorf("read brokerd's answer: %w", err))
+				}
+				return
+			}
+		}
+	}
+}
+
+func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://brokerd/v1"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set(VersionHeader, strconv.Itoa(Version))
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "dial" {
+			return nil, fmt.Errorf("%w: %w", ErrNotRunning, op)
+		}
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		var e struct {
+			Error *Error `json:"error"`
+		}
+		if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&e); err != nil || e.Error == nil {
+			return nil, &Error{Code: CodeDaemon, Message: "brokerd answered " + resp.Status, Hint: "restart it: brokerctl stop"}
+		}
+		return nil, e.Error
+	}
+	return resp, nil
+}

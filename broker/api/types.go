@@ -1,0 +1,152 @@
+package api
+
+import "time"
+
+// Version is the API's version. A client and a daemon of different versions do not talk; the hint is to restart the daemon.
+const Version = 1
+
+// Phase is where a session is in its life.
+type Phase string
+
+// The phases.
+const (
+	PhaseOpening  Phase = "opening"
+	PhaseReady    Phase = "ready"    // the local port may be connected to
+	PhaseAttached Phase = "attached" // at least one front end is there
+	PhaseClosing  Phase = "closing"
+	PhaseClosed   Phase = "closed"
+	PhaseFailed   Phase = "failed"
+	PhaseExpired  Phase = "expired"
+)
+
+// Ended tells whether a session in this phase is over.
+func (p Phase) Ended() bool { return p == PhaseClosed || p == PhaseFailed || p == PhaseExpired }
+
+// Session is a session as users and scripts see it.
+type Session struct {
+	ID       string     `json:"id"`
+	Host     string     `json:"host"` // "" is this machine
+	Lang     string     `json:"lang"`
+	Mode     string     `json:"mode"` // launch, attach, port
+	Phase    Phase      `json:"phase"`
+	Protocol string     `json:"protocol"` // dap, cdp, jdwp
+	Local    string     `json:"local"`    // 127.0.0.1:PORT
+	Server   string     `json:"server"`   // "debugpy 1.6.6"
+	PID      *int       `json:"pid"`      // the debuggee's
+	Remote   string     `json:"remote"`   // 127.0.0.1:PORT, unix:PATH or stdio
+	Command  []string   `json:"command"`
+	Cwd      string     `json:"cwd"`
+	Map      []PathMap  `json:"map"`
+	Created  time.Time  `json:"created"`
+	Expires  time.Time  `json:"expires"`
+	Ended    *time.Time `json:"ended"`
+	Policy   string     `json:"policy"`
+	Reason   string     `json:"reason"`
+	Warnings []string   `json:"warnings"`
+	Exit     *Exit      `json:"exit"`
+	Error    *Error     `json:"error"`
+	Link     *Link      `json:"link"`
+	Clients  int        `json:"clients"`
+	// Left names what is still on the remote of ours; empty once the clean-up is proved.
+	Left []string `json:"left"`
+}
+
+// PathMap maps a directory here to one on the remote.
+type PathMap struct {
+	Local  string `json:"local"`
+	Remote string `json:"remote"`
+}
+
+// Exit is how a debuggee ended: exactly one field is set.
+type Exit struct {
+	Code   *int   `json:"code,omitempty"`
+	Signal string `json:"signal,omitempty"` // without SIG
+}
+
+// Link is the SSH link under a session or host.
+type Link struct {
+	State      string  `json:"state"` // up, connecting, down; "local" on this machine
+	RTT        float64 `json:"rtt_ms"`
+	Reconnects int     `json:"reconnects"`
+	Relay      bool    `json:"relay"`
+}
+
+// OpenRequest asks for a session.
+type OpenRequest struct {
+	Host        string        `json:"host"`
+	Lang        string        `json:"lang"`
+	Program     []string      `json:"program,omitempty"`
+	Port        int           `json:"port,omitempty"`
+	Cwd         string        `json:"cwd,omitempty"`
+	LocalCwd    string        `json:"local_cwd,omitempty"`
+	Env         []string      `json:"env,omitempty"` // K=V; never logged, stored or shown
+	Interpreter string        `json:"interpreter,omitempty"`
+	NoWait      bool          `json:"no_wait,omitempty"`
+	Stock       bool          `json:"stock,omitempty"`
+	LocalPort   int           `json:"local_port,omitempty"`
+	TTL         time.Duration `json:"ttl,omitempty"` // 0: the default
+	Reason      string        `json:"reason,omitempty"`
+	Map         []PathMap     `json:"map,omitempty"`
+	Caller      Caller        `json:"caller"`
+}
+
+// Caller is what of the calling shell's environment the daemon may use for this request and later ones.
+type Caller struct {
+	SSHAuthSock string `json:"ssh_auth_sock,omitempty"`
+	KRB5CCName  string `json:"krb5ccname,omitempty"`
+	Display     string `json:"display,omitempty"`
+	Path        string `json:"path,omitempty"`
+}
+
+// OpenEvent is one line of the answer to OpenRequest. The first carries ID, the last carries Session or Error.
+type OpenEvent struct {
+	ID       string   `json:"id,omitempty"`
+	Progress string   `json:"progress,omitempty"` // "connecting to web1"
+	Session  *Session `json:"session,omitempty"`
+	Error    *Error   `json:"error,omitempty"`
+}
+
+// Closed is the result of closing one session.
+type Closed struct {
+	ID   string   `json:"id"`
+	Left []string `json:"left"` // never null
+	// Error is set where the remote could not be cleaned up now.
+	Error *Error `json:"error,omitempty"`
+}
+
+// LogLine is a line that the debuggee or its debug server printed.
+type LogLine struct {
+	Time   time.Time `json:"time"`
+	Stream string    `json:"stream"` // stdout, stderr, server
+	Text   string    `json:"text"`
+}
+
+// Event is something that happened to a session.
+type Event struct {
+	Time    time.Time `json:"time"`
+	Session string    `json:"session"` // "" for the daemon's own
+	Kind    string    `json:"kind"`
+	Text    string    `json:"text"`
+}
+
+// Host is a host of the ssh configuration.
+type Host struct {
+	Name     string `json:"name"`
+	HostName string `json:"hostname"`
+	User     string `json:"user"`
+	Port     int    `json:"port"`
+	Link     *Link  `json:"link"`
+	Sessions int    `json:"sessions"`
+	Forwards int    `json:"forwards"`
+}
+
+// DaemonInfo is who answers on the socket.
+type DaemonInfo struct {
+	API       int       `json:"api"`
+	Version   string    `json:"version"`
+	PID       int       `json:"pid"`
+	Started   time.Time `json:"started"`
+	Config    string    `json:"config"`     // the file it was started with, "" if there is none
+	SSHConfig string    `json:"ssh_config"` // as given by --ssh-config, "" is the user's own
+	StateDir  string    `json:"state_dir"`
+}
