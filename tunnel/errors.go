@@ -1,0 +1,55 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+)
+
+// ErrForbidden says that the server is up and knows us but is configured not to do what was asked: a command, or a
+// forwarded connection.
+var ErrForbidden = errors.New("forbidden by the server's configuration")
+
+// ErrFarDial says that the far side allowed a forwarded connection and could not make it: nothing listens there, or no such
+// socket. The link is well.
+var ErrFarDial = errors.New("no answer at the address on the far side")
+
+// ErrPoolClosed says that the Pool has ended, or is about to.
+var ErrPoolClosed = errors.New("pool closed")
+
+func hinted(err error, hint string) error { return &HintedError{Err: err, Hint: hint} }
+
+// classified makes an error that reads as err and is also class, one of this package's Err values.
+func classified(class, err error) error { return &classifiedError{class: class, err: err} }
+
+type classifiedError struct{ class, err error }
+
+func (e *classifiedError) Error() string   { return e.err.Error() }
+func (e *classifiedError) Unwrap() []error { return []error{e.class, e.err} }
+
+// classifyDial says in this package's words why no TCP connection to a hop came about.
+func classifyDial(hop *Hop, err error) error {
+	var dns *net.DNSError
+	addr := hop.addr()
+	switch {
+	case errors.As(err, &dns):
+		return hinted(classified(ErrHostUnresolvable, fmt.Errorf("resolve %s: %w", hop.HostName, err)),
+			fmt.Sprintf("check the name, or set HostName for %s in the ssh configuration", hop.name()))
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("dial %s: %w", addr, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return hinted(classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, err)),
+			"the machine answers but nothing listens on this port: is sshd running there, and is the Port right?")
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return hinted(classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, err)),
+			"there is no route from here: is the network or the VPN up?")
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return hinted(classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, err)),
+			"the machine does not answer: is it up, is the VPN up, does a firewall drop the connection?")
+	default:
+		return classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, err))
+	}
+}
