@@ -13,7 +13,9 @@ type wire struct {
 	quick  func() // asks the system to acknowledge at once; nil where it cannot
 	born   time.Time
 	heard  atomic.Int64 // time of the last read, as time since born
-	failed atomic.Bool
+	closed atomic.Bool  // by us
+	failed atomic.Bool  // by whomever: nothing read from now on says that the peer ended a stream
+	broken atomic.Bool  // by the network or the peer, before we closed it
 }
 
 func newWire(nc net.Conn) *wire {
@@ -37,7 +39,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		}
 	}
 	if err != nil {
-		w.failed.Store(true)
+		w.fail()
 	}
 	return n, err
 }
@@ -45,15 +47,22 @@ func (w *wire) Read(p []byte) (int, error) {
 func (w *wire) Write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	if err != nil {
-		w.failed.Store(true)
+		w.fail()
 	}
 	return n, err
 }
 
-// Close also marks the wire as failed: what is read after it says nothing about the peer.
 func (w *wire) Close() error {
+	w.closed.Store(true)
 	w.failed.Store(true)
 	return w.Conn.Close()
+}
+
+func (w *wire) fail() {
+	if !w.closed.Load() {
+		w.broken.Store(true)
+	}
+	w.failed.Store(true)
 }
 
 // silence is how long nothing has come from the peer.

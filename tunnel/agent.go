@@ -1,0 +1,102 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+const (
+	agentDialTimeout = 3 * time.Second
+	maxAgentKeys     = 256 // more than any server lets us try
+)
+
+// agentKeys is an open connection to the user's ssh-agent and what it holds.
+type agentKeys struct {
+	conn    net.Conn
+	signers []ssh.Signer
+}
+
+func (a *agentKeys) close() {
+	if a != nil && a.conn != nil {
+		_ = a.conn.Close()
+	}
+}
+
+// openAgent connects to the agent that serves a hop: the hop's own (IdentityAgent), or the first of the callers' that
+// answers. It returns nil where there is none; note says why one that should be there is of no use. until bounds the whole
+// use of the agent, a question to its user included.
+func openAgent(ctx context.Context, hop *Hop, callers []string, until time.Time) (keys *agentKeys, note string) {
+	socks := callers
+	switch hop.IdentityAgent {
+	case "":
+	case "none":
+		return nil, ""
+	default:
+		socks = []string{hop.IdentityAgent}
+	}
+	for _, sock := range socks {
+		if sock == "" {
+			continue
+		}
+		keys, err := dialAgent(ctx, sock, until)
+		if err == nil {
+			return keys, ""
+		}
+		note = fmt.Sprintf("the agent at %s is not used: %s", sock, err)
+	}
+	return nil, note
+}
+
+func dialAgent(ctx context.Context, sock string, until time.Time) (*agentKeys, error) {
+	if err := ourSocket(sock); err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{Timeout: agentDialTimeout}
+	conn, err := dialer.DialContext(ctx, "unix", sock)
+	if err != nil {
+		var errno syscall.Errno
+		if errors.As(err, &errno) {
+			return nil, errno
+		}
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	_ = conn.SetDeadline(time.Now().Add(agentDialTimeout))
+	signers, err := agent.NewClient(conn).Signers()
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("list its keys: %w", err)
+	}
+	_ = conn.SetDeadline(until)
+	return &agentKeys{conn: conn, signers: signers[:min(len(signers), maxAgentKeys)]}, nil
+}
+
+// ourSocket refuses an agent socket of another user: whoever serves it would see what we sign, and could feed us keys.
+func ourSocket(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return errors.New(reason(err))
+	}
+	if info.Mode()&fs.ModeSocket == 0 {
+		return errors.New("it is no socket")
+	}
+	if !ownedByUs(info) {
+		return errors.New("the socket belongs to another user")
+	}
+	return nil
+}
+
+func ownedByUs(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
+}

@@ -1,0 +1,150 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// entry is one link in the pool, from the first wish for it to its end. The pool's mu guards its fields; those that run sets
+// before it closes ready are read without it afterwards.
+type entry struct {
+	pool   *Pool
+	target Target
+	cancel context.CancelFunc // ends the dial, or the link
+
+	ready chan struct{} // closed once link and host, or err, are set
+	link  *Link
+	host  Host
+	err   error
+
+	users     int // callers that wait, and Hosts not yet released
+	abandoned bool
+	idle      *time.Timer // ends the link; nil while it has users
+	waiters   []*waiter
+	line      string   // the last line of progress, for who comes late
+	agents    []string // agent sockets of the callers, the newest first
+}
+
+// waiter is a caller that waits for a dial.
+type waiter struct{ lines chan string }
+
+// over tells whether the entry is of no use to a new caller.
+func (e *entry) over() bool {
+	if e.abandoned {
+		return true
+	}
+	if !isClosed(e.ready) {
+		return false
+	}
+	return e.err != nil || isClosed(e.link.Done())
+}
+
+// run dials, runs the link until it ends, and takes the entry out of the pool.
+func (e *entry) run(ctx context.Context) {
+	p := e.pool
+	conn, err := e.dial(ctx)
+	if err != nil {
+		p.mu.Lock()
+		e.err = err
+		if p.closed {
+			e.err = ErrPoolClosed
+		}
+		p.forget(e)
+		close(e.ready)
+		p.mu.Unlock()
+		return
+	}
+	hop := e.target.Last()
+	link := newLink(conn, hop, e.dial, p.log)
+	key := e.target.Key()
+	p.mu.Lock()
+	e.link = link
+	e.host = newShellHost(hop.name(), link, e.target.Warnings(), func() {})
+	h := p.history[key]
+	if h == nil {
+		h = &history{}
+		p.history[key] = h
+	}
+	if h.lost {
+		h.lost = false
+		h.reconnects++
+	}
+	close(e.ready)
+	p.mu.Unlock()
+	p.log.Info("link up", "host", hop.name())
+	err = link.Run(ctx)
+	p.mu.Lock()
+	h.lost = h.lost || err != nil
+	if e.idle != nil {
+		e.idle.Stop()
+	}
+	p.forget(e)
+	p.mu.Unlock()
+	if err != nil {
+		p.log.Warn("link lost", "host", hop.name(), "error", err)
+		return
+	}
+	p.log.Info("link closed", "host", hop.name())
+}
+
+// forget takes an entry out of the pool unless a newer one has its place. The pool's mu is held.
+func (p *Pool) forget(e *entry) {
+	if key := e.target.Key(); p.entries[key] == e {
+		delete(p.entries, key)
+	}
+}
+
+func (e *entry) dial(ctx context.Context) (*Conn, error) {
+	e.pool.mu.Lock()
+	agents := slices.Clone(e.agents)
+	e.pool.mu.Unlock()
+	return e.pool.dialer.dial(ctx, e.target, agents, e.tell)
+}
+
+// tell passes a line of progress on. Who does not listen misses lines, and holds nobody up.
+func (e *entry) tell(line string) {
+	e.pool.mu.Lock()
+	defer e.pool.mu.Unlock()
+	e.line = line
+	for _, w := range e.waiters {
+		select {
+		case w.lines <- line:
+		default:
+		}
+	}
+}
+
+// remember puts the caller's agent in front: shells end, and their agents with them.
+func (e *entry) remember(caller Caller) {
+	if caller.AuthSock == "" {
+		return
+	}
+	agents := slices.DeleteFunc(slices.Clone(e.agents), func(s string) bool { return s == caller.AuthSock })
+	agents = append([]string{caller.AuthSock}, agents...)
+	e.agents = agents[:min(len(agents), maxAgents)]
+}
+
+// wait returns when the entry has a link, or has none, or ctx is done. It hands on progress meanwhile.
+func (w *waiter) wait(ctx context.Context, e *entry, progress func(string)) error {
+	if progress == nil {
+		progress = func(string) {}
+	}
+	for {
+		select {
+		case line := <-w.lines:
+			progress(line)
+		case <-e.ready:
+			for len(w.lines) > 0 {
+				progress(<-w.lines)
+			}
+			if e.err != nil && errors.Is(e.err, context.Canceled) {
+				return ctx.Err()
+			}
+			return e.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package tunnel
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+const (
+	defaultLinger = 60 * time.Second
+	// maxAgents bounds how many callers' agent sockets are remembered for a link, the newest first.
+	maxAgents = 4
+)
+
+// States of a link, as LinkStatus shows them.
+const (
+	LinkConnecting = "connecting"
+	LinkUp         = "up"
+	LinkDown       = "down" // none is needed now, or it was lost
+)
+
+// LinkStatus is what is known of the link to a target.
+type LinkStatus struct {
+	State      string        // one of the Link constants
+	RTT        time.Duration // round trip, as last measured; 0 where none is
+	Reconnects int           // how often the link came up again after it was lost
+	Conns      int           // connections that the link has now
+}
+
+// PoolOptions set up a Pool.
+type PoolOptions struct {
+	Log hclog.Logger // nil: no log
+	// Linger is how long a link that nobody uses is kept; 0 is 60 s.
+	Linger time.Duration
+}
+
+// Pool shares one Link among all Hosts on the same Target. Host may be called from any goroutine, also before Run is.
+type Pool struct {
+	log    hclog.Logger
+	linger time.Duration
+	dialer Dialer
+	group  group
+
+	mu      sync.Mutex // guards all below
+	closed  bool
+	entries map[string]*entry
+	history map[string]*history
+}
+
+// history outlives the links to a target.
+type history struct {
+	lost       bool // the last link was lost, and none came up since
+	reconnects int
+}
+
+// NewPool makes a Pool. Its Run closes what Host opens.
+func NewPool(options PoolOptions) *Pool {
+	p := &Pool{log: options.Log, linger: options.Linger, entries: make(map[string]*entry), history: make(map[string]*history)}
+	if p.log == nil {
+		p.log = hclog.NewNullLogger()
+	}
+	if p.linger <= 0 {
+		p.linger = defaultLinger
+	}
+	p.dialer.Log = p.log
+	return p
+}
+
+// Run waits until ctx is done, closes all links, and returns when their goroutines have ended. From then on Host fails with
+// ErrPoolClosed.
+func (p *Pool) Run(ctx context.Context) error {
+	<-ctx.Done()
+	p.mu.Lock()
+	p.closed = true
+	for _, e := range p.entries {
+		e.cancel()
+	}
+	p.mu.Unlock()
+	p.group.wait()
+	return nil
+}
+
+// Host returns a Host on the link to target, which it dials where there is none. However many ask at the same time, the
+// target is dialled once; a caller whose ctx ends leaves the others their dial, and the last to leave ends it. progress may be
+// nil; it hears, on this goroutine, what the dial is at. name is what the user called the host.
+//
+// The Host counts as a user of the link until its Release, which may be called more than once. Its Done is closed when the
+// link is lost; the next call of Host then dials again.
+func (p *Pool) Host(ctx context.Context, name string, target Target, caller Caller, progress func(string)) (Host, error) {
+	e, w, err := p.join(target, caller)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.wait(ctx, e, progress); err != nil {
+		p.leave(e, w)
+		return nil, err
+	}
+	p.mu.Lock()
+	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
+	p.mu.Unlock()
+	return &lease{Host: e.host, name: name, release: sync.OnceFunc(func() { p.leave(e, w) })}, nil
+}
+
+// join counts the caller as a user of the entry for target, and starts one where there is none that lives.
+func (p *Pool) join(target Target, caller Caller) (*entry, *waiter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, nil, ErrPoolClosed
+	}
+	e := p.entries[target.Key()]
+	if e == nil || e.over() {
+		ctx, cancel := context.WithCancel(context.Background())
+		e = &entry{pool: p, target: target, cancel: cancel, ready: make(chan struct{})}
+		if !p.group.spawn(func() { defer cancel(); e.run(ctx) }) {
+			cancel()
+			return nil, nil, ErrPoolClosed
+		}
+		p.entries[target.Key()] = e
+	}
+	e.remember(caller)
+	e.users++
+	if e.idle != nil {
+		e.idle.Stop()
+		e.idle = nil
+	}
+	w := &waiter{lines: make(chan string, 16)}
+	if e.line != "" {
+		w.lines <- e.line
+	}
+	e.waiters = append(e.waiters, w)
+	return e, w, nil
+}
+
+// leave counts a user down. The last one ends a dial at once, and a link after the linger time.
+func (p *Pool) leave(e *entry, w *waiter) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
+	e.users--
+	if e.users > 0 {
+		return
+	}
+	if !isClosed(e.ready) {
+		e.cancel()
+		e.abandoned = true // who comes now starts anew
+		return
+	}
+	e.idle = time.AfterFunc(p.linger, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if e.users == 0 {
+			e.abandoned = true
+			e.cancel()
+		}
+	})
+}
+
+// Status tells what is known of the link to the target of that key; false where none was ever asked for.
+func (p *Pool) Status(key string) (LinkStatus, bool) {
+	p.mu.Lock()
+	h := p.history[key]
+	e := p.entries[key]
+	status := LinkStatus{State: LinkDown}
+	if h != nil {
+		status.Reconnects = h.reconnects
+	}
+	var link *Link
+	if e != nil && !e.over() {
+		status.State = LinkConnecting
+		if isClosed(e.ready) {
+			status.State, link = LinkUp, e.link
+		}
+	}
+	p.mu.Unlock()
+	if link != nil {
+		status.RTT, status.Conns = link.RTT(), link.Conns()
+	}
+	return status, h != nil || e != nil
+}
+
+// lease is one caller's share of a Host that all on a link share, so that what it learned of the far side is asked once.
+type lease struct {
+	Host
+	name    string
+	release func()
+}
+
+func (l *lease) Name() string { return l.name }
+func (l *lease) Release()     { l.release() }
