@@ -139,7 +139,7 @@ func (w *waiter) wait(ctx context.Context, e *entry, progress func(string)) erro
 			for len(w.lines) > 0 {
 				progress(<-w.lines)
 			}
-			if e.err != nil && errors.Is(e.err, context.Canceled) {
+			if errors.Is(e.err, context.Canceled) && ctx.Err() != nil {
 				return ctx.Err()
 			}
 			return e.err

@@ -1,0 +1,162 @@
+package sshconfig
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	askTimeout   = 10 * time.Second
+	maxAskOutput = 1 << 20 // bytes of each stream
+	// dynamicFor is how long an answer is kept that depends on more than files (Match exec, localnetwork).
+	dynamicFor = 5 * time.Second
+	// systemConfig is where ssh reads the machine's settings.
+	systemConfig = "/etc/ssh/ssh_config"
+)
+
+// settings are options by name in lower case, each with all its values, as `ssh -G` prints them.
+type settings map[string][]string
+
+// get returns the first value of an option, "" where it has none.
+func (s settings) get(name string) string {
+	if values := s[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// ask runs `ssh -G` for a destination, or returns the answer from before where nothing has changed since.
+func (r *Resolver) ask(ctx context.Context, d destination, env []string) (settings, error) {
+	key := d.String() + "\x00" + digest(env)
+	files := stampConfig(r.file, r.user.home)
+	r.mu.Lock()
+	known, ok := r.answers[key]
+	r.mu.Unlock()
+	if ok && known.files.equal(files) && (known.until.IsZero() || time.Now().Before(known.until)) {
+		return known.values, nil
+	}
+	values, err := r.run(ctx, r.file, d, env)
+	if err != nil {
+		return nil, err
+	}
+	fresh := answer{values: values, files: files}
+	if files.dynamic {
+		fresh.until = time.Now().Add(dynamicFor)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.answers) >= maxCached {
+		clear(r.answers)
+	}
+	r.answers[key] = fresh
+	return values, nil
+}
+
+func digest(env []string) string {
+	sorted := slices.Sorted(slices.Values(env))
+	sum := sha256.Sum256([]byte(strings.Join(sorted, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// run runs `ssh -G [-F file] [-l user] [-p port] -- host` with a time limit.
+func (r *Resolver) run(ctx context.Context, file string, d destination, env []string) (settings, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	args := []string{"-G"}
+	if file != "" {
+		args = append(args, "-F", file)
+	}
+	if d.user != "" {
+		args = append(args, "-l", d.user)
+	}
+	if d.port != 0 {
+		args = append(args, "-p", strconv.Itoa(d.port))
+	}
+	cmd := exec.CommandContext(ctx, r.binary, append(args, "--", d.host)...)
+	cmd.Env = env
+	var stdout, stderr bounded
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	// A program of Match exec is in ssh's process group, and goes with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, fmt.Errorf("ssh -G %s: no answer within %s (a Match exec that hangs?)", d.host, askTimeout)
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("ssh -G %s: %w", d.host, ctx.Err())
+	case err != nil:
+		return nil, fmt.Errorf("ssh -G %s: %w: %s", d.host, err, lastLine(stderr.buf.String()))
+	}
+	return parseSettings(stdout.buf.String()), nil
+}
+
+// parseSettings reads the output of `ssh -G`: a name and a value on each line.
+func parseSettings(text string) settings {
+	values := make(settings)
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		if name != "" {
+			name = strings.ToLower(name) // 9.2 prints canonicalizePermittedcnames
+			values[name] = append(values[name], value)
+		}
+	}
+	return values
+}
+
+// lastLine is where ssh says what it did not like; `%q` keeps what a file may hold from the terminal.
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	quoted := strconv.Quote(strings.TrimSpace(lines[len(lines)-1]))
+	return quoted[1 : len(quoted)-1]
+}
+
+// bounded keeps the first maxAskOutput bytes.
+type bounded struct{ buf bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if room := maxAskOutput - b.buf.Len(); room > 0 {
+		b.buf.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+// baseline is what ssh does without any setting of the user's: what differs from it was asked for.
+type baseline struct{ values settings }
+
+// baseline asks ssh once what it does by default on this machine, and keeps the answer.
+func (r *Resolver) baseline(ctx context.Context, env []string) (*baseline, error) {
+	r.mu.Lock()
+	known := r.defaults
+	r.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	file := "/dev/null"
+	if r.file == "" && exists(systemConfig) {
+		// What a distribution sets for everybody (SendEnv LANG, a crypto policy) is no news to its users.
+		file = systemConfig
+	}
+	values, err := r.run(ctx, file, destination{host: "default.invalid"}, env)
+	if err != nil {
+		values, err = r.run(ctx, "/dev/null", destination{host: "default.invalid"}, env)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.defaults = &baseline{values}
+	return r.defaults, nil
+}

@@ -1,0 +1,160 @@
+package sshconfig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/debugbroker/debugbroker/tunnel"
+)
+
+const (
+	maxHops   = 16  // on the way to one target
+	maxCached = 512 // answers of `ssh -G`
+)
+
+// Options set up a Resolver.
+type Options struct {
+	// File is the configuration to read in place of the user's and the system's, as `ssh -F` does; "" is theirs.
+	File string
+	// SSH is the ssh program; "" looks it up in PATH. Where there is none, the files are read without it.
+	SSH string
+	Log hclog.Logger // nil: no log
+}
+
+// Resolver reads ssh configurations.
+type Resolver struct {
+	file   string
+	binary string // "" reads the files natively
+	log    hclog.Logger
+	user   account
+
+	mu       sync.Mutex // guards all below
+	answers  map[string]answer
+	defaults *baseline
+}
+
+// NewResolver makes a Resolver. It reads nothing yet.
+func NewResolver(options Options) *Resolver {
+	r := &Resolver{file: options.File, binary: options.SSH, log: options.Log, user: currentAccount(), answers: make(map[string]answer)}
+	if r.log == nil {
+		r.log = hclog.NewNullLogger()
+	}
+	if r.binary == "" {
+		r.binary = "ssh"
+	}
+	path, err := exec.LookPath(r.binary)
+	if err != nil {
+		r.log.Info("no ssh program: the ssh configuration is read without it", "looked_for", r.binary)
+	}
+	r.binary = path
+	return r
+}
+
+// Resolve turns alias (a host, user@host or ssh://user@host:port) into a Target. env is the environment of whoever asks,
+// K=V, for Match exec and ${VARIABLES}; nil is our own.
+//
+// Errors wrap ErrBadName where the name is none, and else tunnel.ErrHostUnresolvable.
+func (r *Resolver) Resolve(ctx context.Context, alias string, env []string) (tunnel.Target, error) {
+	d, err := parseDestination(alias)
+	if err != nil {
+		return tunnel.Target{}, err
+	}
+	if env == nil {
+		env = os.Environ()
+	}
+	hops, err := r.chain(ctx, d, env, nil)
+	if err != nil {
+		return tunnel.Target{}, classify(alias, err)
+	}
+	return tunnel.NewTarget(hops), nil
+}
+
+func classify(alias string, err error) error {
+	if errors.Is(err, tunnel.ErrHostUnresolvable) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: read the ssh configuration for %s: %w", tunnel.ErrHostUnresolvable, alias, err)
+}
+
+// chain resolves a destination and the jump hosts before it. As in ssh, which runs `ssh -J a -W b`, only the first jump host
+// of a list goes by its own ProxyJump. outer are the destinations that this one is a jump host of.
+func (r *Resolver) chain(ctx context.Context, d destination, env []string, outer []destination) ([]tunnel.Hop, error) {
+	if slices.Contains(outer, d) {
+		return nil, loopError(append(outer, d))
+	}
+	outer = append(slices.Clone(outer), d)
+	hop, jumps, err := r.hop(ctx, d, env)
+	if err != nil {
+		return nil, err
+	}
+	if len(outer)+len(jumps) > maxHops {
+		return nil, fmt.Errorf("more than %d hops to %s", maxHops, outer[0])
+	}
+	var hops []tunnel.Hop
+	for i, text := range jumps {
+		jump, err := parseHop(text)
+		if err != nil {
+			return nil, fmt.Errorf("ProxyJump of %s: %w", d, err)
+		}
+		if i == 0 {
+			if hops, err = r.chain(ctx, jump, env, outer); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		next, _, err := r.hop(ctx, jump, env)
+		if err != nil {
+			return nil, err
+		}
+		// It is reached through the one before, whatever its own configuration says of the way.
+		next.ProxyCommand = ""
+		next.Warnings = slices.DeleteFunc(next.Warnings, func(w string) bool { return w == proxyCommandWarning })
+		hops = append(hops, next)
+	}
+	return append(hops, hop), nil
+}
+
+func loopError(way []destination) error {
+	var words []string
+	for _, d := range way {
+		words = append(words, d.String())
+	}
+	return &tunnel.HintedError{
+		Err:  fmt.Errorf("%w: ProxyJump goes in a circle: %s", tunnel.ErrHostUnresolvable, strings.Join(words, " via ")),
+		Hint: fmt.Sprintf("give %s `ProxyJump none` in the ssh configuration, above the ProxyJump that matches it", way[len(way)-1].host),
+	}
+}
+
+// hop resolves one destination, without the way to it.
+func (r *Resolver) hop(ctx context.Context, d destination, env []string) (tunnel.Hop, []string, error) {
+	var values settings
+	var base *baseline
+	var err error
+	if r.binary != "" {
+		if values, err = r.ask(ctx, d, env); err == nil {
+			base, err = r.baseline(ctx, env)
+		}
+	} else {
+		values, err = r.read(d)
+	}
+	if err != nil {
+		return tunnel.Hop{}, nil, err
+	}
+	return makeHop(d, values, base, newExpander(r.user, d, values, env))
+}
+
+// answer is what `ssh -G` said, and the files that it said it by.
+type answer struct {
+	values settings
+	files  stamps
+	until  time.Time // zero: as long as the files stay the same
+}
