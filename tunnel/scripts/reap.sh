@@ -1,0 +1,148 @@
+# Ending what the records of a workspace name. Needs identity.sh and dbk_ws. Functions only; run in a subshell.
+
+# dbk_load sets dbk_recs to the records of this boot, as PID/START/KIND/GROUP/ROLE words.
+dbk_load() {
+	dbk_recs=
+	for dbk_f in "$dbk_ws"/.dbk-*; do
+		[ -f "$dbk_f" ] && [ ! -h "$dbk_f" ] || continue
+		read -r dbk_v dbk_rb dbk_p dbk_s dbk_k dbk_g dbk_r dbk_e <"$dbk_f" || continue
+		[ "$dbk_v$dbk_e" = 1. ] && [ "$dbk_rb" = "$dbk_b" ] || continue
+		case $dbk_p in '' | *[!0-9]* | 0 | 1) continue ;; esac
+		case $dbk_g in '' | *[!0-9]*) continue ;; esac
+		case $dbk_s in '' | *[!0-9A-Za-z:_]*) continue ;; esac
+		dbk_recs="$dbk_recs $dbk_p/$dbk_s/$dbk_k/$dbk_g/$dbk_r"
+	done
+}
+
+# dbk_snap prints the process table: stat lines, or ps lines behind a "ps" line.
+dbk_snap() {
+	if [ -r "$dbk_proc/self/stat" ]; then
+		(cd "$dbk_proc" && cat [0-9]*/stat 2>/dev/null)
+	else
+		echo ps
+		TZ=UTC0 ps -A -o pid= -o ppid= -o pgid= -o state= -o lstart= -o comm= 2>/dev/null
+	fi
+}
+
+# dbk_scan words|names SELF prints what of ours runs: kPID, sPID (spare) and lPID (lifeline) words, or a line for people each.
+# Ours are the recorded processes whose start time matches, the rest of a recorded session (or group) as long as one process
+# that matches is in it (which keeps its number from being used again), and all descendants of these. SELF and its children
+# are not told.
+dbk_scan() {
+	dbk_snap | awk -v recs="$dbk_recs" -v self="$2" -v how="$1" '
+	NR == 1 && $0 == "ps" { ps = 1; next }
+	{
+		p = $1
+		if (ps) {
+			pp[p] = $2; gr[p] = $3; se[p] = 0; st[p] = $4; at[p] = $5 "_" $6 "_" $7 "_" $8 "_" $9; nm[p] = $10
+		} else {
+			i = index($0, "("); rest = $0; sub(/^.*\) /, "", rest)
+			nm[p] = substr($0, i + 1, length($0) - length(rest) - i - 2)
+			split(rest, f, " ")
+			st[p] = f[1]; pp[p] = f[2]; gr[p] = f[3]; se[p] = f[4]; at[p] = f[20]
+			if (st[p] == "Z" && f[18] > 1) st[p] = "S"
+		}
+	}
+	END {
+		n = split(recs, r, " ")
+		for (i = 1; i <= n; i++) {
+			split(r[i], q, "/"); p = q[1]
+			if (!(p in at) || at[p] != q[2]) continue
+			mine[p] = 1; role[p] = q[5]
+			if (q[3] == "s" && se[p] == q[4] && q[4] > 1) sess[q[4]] = 1
+			if (q[3] == "g" && gr[p] == q[4] && q[4] > 1) group[q[4]] = 1
+		}
+		for (p in at) if ((se[p] in sess) || (gr[p] in group)) mine[p] = 1
+		not[self] = 1
+		do {
+			more = 0
+			for (p in at) {
+				if (!(p in mine) && (pp[p] in mine)) { mine[p] = 1; more = 1 }
+				if (!(p in not) && (pp[p] in not)) { not[p] = 1; more = 1 }
+			}
+		} while (more)
+		for (p in mine) {
+			if ((p in not) || p + 0 <= 1 || st[p] ~ /^[ZX]/) continue
+			if (how == "names") printf "process %d (%s)\n", p, nm[p]
+			else print (role[p] == "life" ? "l" : role[p] == "spare" ? "s" : "k") p
+		}
+	}'
+}
+
+# dbk_nap waits a tenth of a second, or one whole where sleep knows no fractions, and counts tenths in dbk_n.
+dbk_nap() {
+	if [ "$dbk_n" -lt 3 ]; then sleep 0.03 2>/dev/null; else sleep 0.1 2>/dev/null; fi || { sleep 1; dbk_n=$((dbk_n + 9)); }
+	dbk_n=$((dbk_n + 1))
+}
+
+# dbk_end asks with TERM, for 3 s, then KILLs all but the spare ones, which are asked again, for 3 s more.
+dbk_end() {
+	dbk_n=0 dbk_asked=' ' dbk_again=' '
+	while [ -n "$dbk_recs" ] && [ "$dbk_n" -lt 60 ]; do
+		dbk_live=
+		for dbk_t in $(dbk_scan words "$dbk_me"); do
+			dbk_p=${dbk_t#?}
+			case $dbk_t in l*) continue ;; esac
+			dbk_live=1
+			case $dbk_asked in
+			*" $dbk_p "*) ;;
+			*) kill -TERM "$dbk_p" 2>/dev/null; dbk_asked="$dbk_asked$dbk_p " ;;
+			esac
+			[ "$dbk_n" -ge 30 ] || continue
+			case $dbk_t in
+			k*) kill -KILL "$dbk_p" 2>/dev/null ;;
+			s*)
+				case $dbk_again in
+				*" $dbk_p "*) ;;
+				*) kill -TERM "$dbk_p" 2>/dev/null; kill -CONT "$dbk_p" 2>/dev/null; dbk_again="$dbk_again$dbk_p " ;;
+				esac
+				;;
+			esac
+		done
+		[ -n "$dbk_live" ] || break
+		dbk_nap
+	done
+}
+
+# dbk_end_lifelines ends lifelines. Only the broker's Reap does it: two lifelines that ended each other would leave the directory.
+dbk_end_lifelines() {
+	dbk_n=0
+	while [ -n "$dbk_recs" ] && [ "$dbk_n" -lt 10 ]; do
+		dbk_live=
+		for dbk_t in $(dbk_scan words "$dbk_me"); do
+			case $dbk_t in l*) kill -KILL "${dbk_t#?}" 2>/dev/null; dbk_live=1 ;; esac
+		done
+		[ -n "$dbk_live" ] || break
+		dbk_nap
+	done
+}
+
+# dbk_reap broker|life ends everything, removes the workspace and prints what is left. The directory stays, with its records
+# alone, while a process is left, so that asking again finds it.
+dbk_reap() {
+	LC_ALL=C PATH=$PATH:/usr/bin:/bin:/usr/sbin:/sbin
+	export LC_ALL PATH
+	[ -e "$dbk_ws" ] || [ -h "$dbk_ws" ] || return 0
+	dbk_ours "$dbk_ws" || { printf 'directory %s (not ours, not touched)\n' "$dbk_ws"; return 0; }
+	dbk_boot
+	dbk_load
+	dbk_self
+	dbk_end
+	if [ "$1" = broker ]; then dbk_end_lifelines; fi
+	dbk_left=
+	if [ -n "$dbk_recs" ]; then dbk_left=$(dbk_scan words "$dbk_me"); fi
+	case " $dbk_left" in
+	*" s"* | *" k"* | *"
+s"* | *"
+k"*)
+		for dbk_f in "$dbk_ws"/* "$dbk_ws"/.[!.]* "$dbk_ws"/..?*; do
+			case $dbk_f in "$dbk_ws"/.dbk-*) ;; *) rm -rf "$dbk_f" ;; esac
+		done
+		dbk_scan names "$dbk_me"
+		;;
+	*)
+		rm -rf "$dbk_ws" 2>/dev/null || rm -rf "$dbk_ws" 2>/dev/null || rm -rf "$dbk_ws"
+		;;
+	esac
+	if [ -e "$dbk_ws" ]; then printf 'directory %s\n' "$dbk_ws"; fi
+}
