@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -18,8 +19,7 @@ func ChildVerifier(exe string, args ...string) func(ctx context.Context, path st
 		bounded, cancel := context.WithTimeout(ctx, verifyLimit)
 		defer cancel()
 		cmd := exec.CommandContext(bounded, exe, append(append([]string(nil), args...), path)...)
-		// One line of a crash is enough, and nothing of our environment is needed.
-		cmd.Env = []string{"GOTRACEBACK=none"}
+		cmd.Env = append(os.Environ(), "GOTRACEBACK=none") // of a crash, one line is enough
 		out := &firstBytes{max: 4 << 10}
 		cmd.Stderr = out
 		cmd.WaitDelay = 2 * time.Second

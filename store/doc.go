@@ -8,8 +8,8 @@
 // bbolt maps its file into memory and trusts it: a flipped bit ends in a panic in a goroutine of its own, or in a SIGBUS, and no
 // caller can recover from either. So an existing file goes through three gates before this process maps it:
 //
-//  1. The file itself, read and not mapped: a regular file of ours, both meta pages whole and one transaction apart, no page
-//     beyond the end of the file (inspect).
+//  1. The file itself, read and not mapped: a regular file of ours, both meta pages whole and one transaction apart, every page
+//     in use by exactly one thing, nothing that reaches out of its page or the file (inspect, walk).
 //  2. A child process (ChildVerifier, VerifyMain) maps it and reads everything: bbolt's own consistency check, each record's
 //     checksum, and each bucket's tally. If the child crashes or does not end, the file is damaged.
 //  3. After opening, versions: a newer release's file or record is a NewerError.

@@ -78,7 +78,7 @@ func kind(m fs.FileMode) string {
 	}
 }
 
-// inspect looks at a file's size and meta pages. It reads and does not map, so nothing in the file can hurt.
+// inspect looks at a file's size, meta pages and page structure. It reads and does not map, so nothing in the file can hurt.
 func inspect(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -111,7 +111,10 @@ func inspect(f *os.File) error {
 			return damagef("it is cut short: %d bytes where %d pages of %d are in use", size, m.highWater, m.pageSize)
 		}
 	}
-	return nil
+	if second.generation > first.generation {
+		return walk(f, second)
+	}
+	return walk(f, first)
 }
 
 // readMeta reads and checks the meta page id at an offset.

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 			time.Sleep(time.Hour)
 		}
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each child of a -race build sleeps for a second before it ends
 	goleak.VerifyTestMain(m)
 }
 

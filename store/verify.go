@@ -22,7 +22,7 @@ const (
 
 const (
 	verifyLimit    = 30 * time.Second
-	verifyMaxStack = 64 << 20 // pages that point at each other end the child soon, not at Go's 1 GB
+	verifyMaxStack = 64 << 20 // a recursion without end ends the child soon, not at Go's 1 GB
 )
 
 // VerifyMain is the child of ChildVerifier: it checks the database at path, writes what is wrong to stderr, and returns the
