@@ -1,0 +1,52 @@
+package store
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Session is what was asked for and what became of it.
+type Session struct {
+	ID      string     `json:"id"`
+	Host    string     `json:"host"` // "" is this machine
+	Lang    string     `json:"lang"`
+	Mode    string     `json:"mode"`
+	Phase   string     `json:"phase"` // as it was last written
+	Local   string     `json:"local"` // 127.0.0.1:PORT
+	Program []string   `json:"program,omitempty"`
+	Cwd     string     `json:"cwd,omitempty"`
+	Created time.Time  `json:"created"`
+	Expires time.Time  `json:"expires"`
+	Ended   *time.Time `json:"ended,omitempty"` // nil while it lives
+	Reason  string     `json:"reason,omitempty"`
+	// View is the session as the API showed it when it ended. The store does not look into it.
+	View json.RawMessage `json:"view,omitempty"`
+}
+
+// Entry is one line of the clean-up ledger: something of ours that is, or may be, on a host. It is put before it is made there and
+// deleted when it is known to be gone.
+type Entry struct {
+	ID        string    `json:"id"`
+	Session   string    `json:"session"`
+	Host      string    `json:"host"` // "" is this machine
+	Workspace string    `json:"workspace"`
+	Boot      string    `json:"boot,omitempty"` // the host's boot id when it was made; after another boot no process is left of it
+	Created   time.Time `json:"created"`
+	Note      string    `json:"note,omitempty"`
+}
+
+// portRecord is the local port that a host and language had last.
+type portRecord struct {
+	Port int `json:"port"`
+}
+
+// schemaRecord says what the file is. Owner tells our file from another program's bbolt file.
+type schemaRecord struct {
+	Owner  string `json:"owner"`
+	Schema int    `json:"schema"`
+}
+
+const (
+	schemaOwner   = "debugbroker"
+	schemaVersion = 1
+)
