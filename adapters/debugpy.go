@@ -140,10 +140,10 @@ func debugpyFailures(nonce string) []Failure {
 	return []Failure{
 		{Match: regexp.MustCompile(`(?m)^debugbroker ` + nonce + ` surprise (.*)$`), Code: Internal, Message: "the fast start does not know this debugpy: $1", Retry: true},
 		{Match: regexp.MustCompile(`(?m)No module named '?debugpy'?`), Code: Missing, Message: "this python cannot import debugpy", Hint: debugpyInstall},
-		{Match: regexp.MustCompile(`(?m)^\S*python[0-9.]*: (?:Error while finding module specification for .*|No module named .*)`), Code: NotFound, Message: "$0",
+		{Match: regexp.MustCompile(`(?m)^\S*python[0-9.]*: ((?:Error while finding module specification for|No module named) .*)$`), Code: NotFound, Message: "$1",
 			Hint: "the module must be found from the working directory: see --cwd, --interpreter and --env PYTHONPATH=…"},
 		{Match: regexp.MustCompile(`(?m)RuntimeError: ((?:can't listen for|error spawning|timed out waiting for|error retrieving|error parsing) (?:debug )?adapter.*)$`),
-			Code: Internal, Message: "debugpy: $1", Hint: "is the host short of memory, processes or ports? --wait-free and other starts will fail alike"},
+			Code: Internal, Message: "debugpy: $1", Hint: "the host may be short of memory, processes or ports"},
 		{Match: regexp.MustCompile(`(?m)^((?:ModuleNotFoundError|ImportError|SyntaxError|IndentationError): .*)$`), Code: Died, Message: "the program ended: $1",
 			Hint: "its output is above; the interpreter is chosen with --interpreter"},
 	}
