@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 	"path"
@@ -67,6 +68,7 @@ func (d debugpy) Plan(r Request) (Plan, error) {
 	}
 	p := Plan{
 		Server: "debugpy", Protocol: DAP, Network: "tcp", OneClient: true, Exposed: r.Host.OtherUsers > 0,
+		AfterLast: debugpyRelease,
 	}
 	if r.Mode == Port {
 		p.Address = "127.0.0.1:" + strconv.Itoa(r.Port)
@@ -103,6 +105,8 @@ func (d debugpy) Plan(r Request) (Plan, error) {
 		p.Ready.EndpointFile = path.Join(r.Workspace, debugpyEndpoints)
 		p.Env = append(p.Env[:len(p.Env):len(p.Env)], "DEBUGPY_ADAPTER_ENDPOINTS="+p.Ready.EndpointFile)
 		p.Argv = append(p.Argv, "-m", "debugpy")
+		// The file is there before the program is connected to the adapter, and a client that leaves in between ends the adapter.
+		p.Started = func(ctx context.Context, dial Dial) (Started, error) { return Started{}, debugpyRelease(ctx, dial) }
 	} else {
 		p.Ready.Line = regexp.MustCompile(`^debugbroker ` + nonce + ` ready (?P<addr>127\.0\.0\.1:\d{1,5})$`)
 		p.Notices = regexp.MustCompile(`^debugbroker ` + nonce + ` notice (.*)$`)

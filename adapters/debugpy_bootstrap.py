@@ -1,6 +1,6 @@
 # Runs debugpy exactly as `python -m debugpy` does, but for TCP_NODELAY on debugpy's own sockets: between the program and debugpy's
-# adapter process Nagle's algorithm against delayed acknowledgements costs about 44 ms a request. It prints the adapter's address,
-# because debugpy prints nothing. Wherever this debugpy is not the one that it knows, debugpy runs as its makers ship it, and a
+# adapter process Nagle's algorithm against delayed acknowledgements costs about 44 ms a request. The adapter also survives clients
+# that drop at a bad moment. It prints the adapter's address, because debugpy prints nothing. Wherever this debugpy is not the one that it knows, debugpy runs as its makers ship it, and a
 # notice says so. The name under which it is stored, debugpy_launcher.py, is one that debugpy itself hides from call stacks.
 #
 # The same file starts both processes: FILE --listen … is the program under debugpy, FILE --adapter DIR … debugpy's adapter.
@@ -184,14 +184,14 @@ def start(here, nonce):
         __import__("debugpy")
         del sys.path[0]
         try:
-            quicken()
+            mend()
         except Exception as exc:
             say("notice", "adapter: " + why(exc))
         import runpy
 
         runpy.run_module("debugpy.adapter", run_name="__main__", alter_sys=True)
 
-    def quicken():
+    def mend():
         import socket
 
         from debugpy.adapter import clients, servers
@@ -215,8 +215,6 @@ def start(here, nonce):
         # Children that the program starts anew run stock pydevd, which writes each message in two pieces and waits for the first
         # one's acknowledgement: it is sent at once.
         quickack = getattr(socket, "TCP_QUICKACK", None)
-        if quickack is None:
-            return
 
         class Prompt(socket.socket):
             def recv_into(self, *args):
@@ -229,9 +227,40 @@ def start(here, nonce):
 
         class Connection(servers.Connection):
             def __init__(self, sock):
-                super(Connection, self).__init__(Prompt(fileno=sock.detach()))
+                if quickack is not None:
+                    sock = Prompt(fileno=sock.detach())
+                super(Connection, self).__init__(sock)
+                if not came:
+                    came.append(True)
+                    servers.dont_wait_for_first_connection()
+
+        # A client that came and went before the program was connected ended the adapter.
+        came = []
+        wait = servers.wait_until_disconnected
+
+        def wait_until_disconnected():
+            wait()
+            while not came:
+                wait()
+
+        # A client that went before its answer came ended the adapter too (os._exit in a message loop).
+        from debugpy.common import messaging
+
+        respond = messaging.Request.respond
+        response, gone = messaging.Response, messaging.JsonIOError
+
+        def respond_if_there(self, body):
+            try:
+                return respond(self, body)
+            except gone as exc:
+                if exc.stream is not self.channel.stream:
+                    raise
+                if self.response is None:
+                    self.response = response(self.channel, 0, self, body)
 
         servers.Connection = Connection
+        servers.wait_until_disconnected = wait_until_disconnected
+        messaging.Request.respond = respond_if_there
 
     if sys.argv[1:2] == ["--adapter"]:
         adapter()

@@ -44,6 +44,7 @@ func TestDebugpySession(t *testing.T) {
 					t.Fatalf("stepped to %+v with %v", s.frames[0], s.locals)
 				}
 				c.drop()
+				d.afterLast()
 			}
 			t.Log(d.output())
 		})

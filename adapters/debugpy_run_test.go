@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,6 +75,11 @@ func launch(t testing.TB, r Request) *debuggee {
 	t.Helper()
 	d := start(t, r)
 	d.awaitReady()
+	if d.plan.Started != nil {
+		if _, err := d.plan.Started(t.Context(), d.dial); err != nil {
+			t.Fatalf("started: %v; printed:\n%s", err, d.output())
+		}
+	}
 	return d
 }
 
@@ -136,6 +142,12 @@ func start(t testing.TB, r Request) *debuggee {
 		_ = read.Close()
 	})
 	return d
+}
+
+// dial opens a connection to the server, as the broker would through the host.
+func (d *debuggee) dial(ctx context.Context) (net.Conn, error) {
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, "tcp", d.addr)
 }
 
 func (d *debuggee) read(r io.Reader) {
