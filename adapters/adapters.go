@@ -86,11 +86,13 @@ type Dial func(ctx context.Context) (net.Conn, error)
 type Plan struct {
 	Server string // "debugpy 1.6.6"
 	// Argv is empty in mode Port.
-	Argv  []string
-	Env   []string // K=V
-	Cwd   string
-	Files []File // written into the workspace before the start
-	Spare bool   // never SIGKILL the server
+	Argv []string
+	Env  []string // K=V
+	Cwd  string   // the debuggee's working directory
+	// ServerCwd is where the server itself is started if that is not Cwd: Delve builds there, and then starts the debuggee in Cwd.
+	ServerCwd string
+	Files     []File // written into the workspace before the start
+	Spare     bool   // never SIGKILL the server
 
 	Program []string // the debuggee's command line as the user would write it
 	Ready   Ready
