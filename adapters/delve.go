@@ -75,7 +75,7 @@ func (delve) planLaunch(req Request) (Plan, error) {
 		Program: req.Program,
 		Ready:   Ready{Line: delveReady, Timeout: timeout},
 		Network: network, Address: address,
-		Protocol: DAP, RPC: true,
+		Protocol: DAP, RPC: true, OneClient: true,
 		Started: talk.started, BeforeFirst: talk.beforeFirst, AfterLast: talk.afterLast, Watch: talk.watch, Stop: talk.stop,
 		ServerLine: delveServerLine,
 		Failures:   delveFailures(network),
@@ -91,7 +91,7 @@ func (delve) planPort(req Request) (Plan, error) {
 		return Plan{}, nothingListens(req.Port, "dlv debug --headless --accept-multiclient --listen=127.0.0.1:"+strconv.Itoa(req.Port))
 	}
 	plan := Plan{
-		Server: "Delve", Network: "tcp", Address: loopback(req.Port), Protocol: DAP, RPC: true,
+		Server: "Delve", Network: "tcp", Address: loopback(req.Port), Protocol: DAP, RPC: true, OneClient: true,
 		Exposed: req.Host.OS != "linux" && req.Host.OtherUsers > 0,
 	}
 	switch facts["manner"] {
@@ -99,11 +99,10 @@ func (delve) planPort(req Request) (Plan, error) {
 		talk := newDelveTalk(true)
 		plan.Started, plan.BeforeFirst, plan.AfterLast, plan.Watch = talk.started, talk.beforeFirst, talk.afterLast, talk.watch
 	case "dap":
-		plan.RPC, plan.OneClient = false, true
+		plan.RPC = false
 		plan.Warnings = []string{"the server is `dlv dap`: it ends with its first client"}
 	default:
 		// A connection of ours would be the only one that the server ever takes.
-		plan.OneClient = true
 		plan.Warnings = []string{"the server takes one client: it ends with it, and a program that it started too; dlv --accept-multiclient keeps both"}
 	}
 	return plan, nil

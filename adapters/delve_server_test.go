@@ -147,7 +147,7 @@ func TestDelveTwoDAPClients(t *testing.T) {
 	a.attach(goprogSource(t), 0)
 	s.goesOn(ticks, 2)
 	b := newDAPClient(t, s)
-	b.send(&dap.InitializeRequest{Request: b.request("initialize"), Arguments: dap.InitializeRequestArguments{AdapterID: "go", PathFormat: "path"}})
+	b.send(&dap.InitializeRequest{Request: b.request("initialize"), Arguments: dap.InitializeRequestArguments{AdapterID: "go", PathFormat: "path", LinesStartAt1: true, ColumnsStartAt1: true}})
 	expect[*dap.InitializeResponse](b)
 	b.send(&dap.AttachRequest{Request: b.request("attach"), Arguments: []byte(`{"mode":"remote"}`)})
 	for i := 0; i < 3; i++ {

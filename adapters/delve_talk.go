@@ -163,14 +163,28 @@ func (d *delveTalk) afterLast(ctx context.Context, dial Dial) error {
 	})
 }
 
-// quiet brings the program to a halt, and tells whether it ran before.
+// quiet brings the program to a halt, and tells whether it ran before. A halt can be lost: the session of a front end that has gone
+// a moment ago lets the program run again, until it notices. So it is asked for again.
 func quiet(ctx context.Context, c *dlvrpc.Client) (ran, exited bool, err error) {
-	s, err := c.State(ctx, false)
-	if err == nil && s.Running {
+	const again = 20 // looks between two halts: a second with what comes between them
+	for look := 0; ; look++ {
+		s, err := c.State(ctx, false)
+		if err != nil || !s.Running {
+			return ran, s.Exited, err
+		}
 		ran = true
-		s, err = c.Halt(ctx)
+		if look%again == 0 {
+			if err := c.Halt(ctx); err != nil {
+				return ran, false, err
+			}
+			continue
+		}
+		select {
+		case <-time.After(min(time.Duration(look)*5*time.Millisecond, 50*time.Millisecond)):
+		case <-ctx.Done():
+			return ran, false, context.Cause(ctx)
+		}
 	}
-	return ran, s.Exited, err
 }
 
 // runOn continues until the program really runs, or has ended: a further thread may have hit a breakpoint that is gone by now.

@@ -50,11 +50,11 @@ func (c *Client) State(ctx context.Context, block bool) (State, error) {
 	return exited(out.State, err)
 }
 
-// Halt stops a running program. It returns when the program has stopped (or has ended).
-func (c *Client) Halt(ctx context.Context) (State, error) {
-	var out struct{ State State }
-	err := c.call(ctx, "Command", command{"halt"}, &out)
-	return exited(out.State, err)
+// Halt asks a running program to stop and does not wait for it; State tells when it has. Delve's own answer is no help: a DAP
+// session whose connection has just gone may let the program run again before Delve answers, and the answer then never comes.
+func (c *Client) Halt(ctx context.Context) error {
+	_, err := c.send(ctx, "Command", command{"halt"})
+	return err
 }
 
 // Continue lets the program run and does not wait: Delve answers when the program stops again, which may be never. The program
