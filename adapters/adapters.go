@@ -86,11 +86,13 @@ type Dial func(ctx context.Context) (net.Conn, error)
 type Plan struct {
 	Server string // "debugpy 1.6.6"
 	// Argv is empty in mode Port.
-	Argv  []string
-	Env   []string // K=V
-	Cwd   string
-	Files []File // written into the workspace before the start
-	Spare bool   // never SIGKILL the server
+	Argv []string
+	Env  []string // K=V
+	Cwd  string   // the debuggee's working directory
+	// ServerCwd is where the server itself is started if that is not Cwd: Delve builds there, and then starts the debuggee in Cwd.
+	ServerCwd string
+	Files     []File // written into the workspace before the start
+	Spare     bool   // never SIGKILL the server
 
 	Program []string // the debuggee's command line as the user would write it
 	Ready   Ready
@@ -98,9 +100,14 @@ type Plan struct {
 	Address string // known ahead, or "" when Ready tells it
 
 	Protocol Protocol
+	// Announced is told what the groups of Ready.Line matched, before any other exchange: node's websocket has a path that only the
+	// announcement tells. May be nil.
+	Announced func(addr, path string)
 	// RPC says that Delve's JSON-RPC is served on the same port, told apart by the first byte.
 	RPC bool
-	// OneClient: a further front end is refused while one is there (children of a debugpy session are not further front ends).
+	// OneClient: a further front end is refused while one is there (children of a debugpy session are not further front ends). With
+	// RPC it counts DAP front ends only: Delve serves any number of JSON-RPC clients beside one, but never answers the attach of a
+	// second one while the first lets the program run.
 	OneClient bool
 	// Started runs once when the server is ready and its endpoint can be reached. It may tell the debuggee's pid. May be nil:
 	// the server process itself is then the debuggee.

@@ -1,0 +1,126 @@
+package adapters
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// delveProbe is the key of Delve's probe.
+const delveProbe = "delve"
+
+// Probe asks for dlv, for go where it would build, and for what the program is. It runs neither: dlv makes its configuration
+// directory whenever it starts, and go may fetch a whole toolchain to tell its version.
+func (delve) Probe(req Request) []Command {
+	if req.Mode == Port {
+		return []Command{{Key: delveProbe, Script: delvePortScript(req.Port)}}
+	}
+	home := orRoot(req.Host.Home)
+	dlvs := toolCandidates(req.Interpreter, "dlv", "$GOBIN/dlv", path.Join(home, "go/bin/dlv"), "$GOPATH/bin/dlv")
+	script := probeHead(req) + findTool +
+		"find_tool dlv " + expandable(dlvs) + "\n" +
+		`find_tool go go && say go-on-path 1 || find_tool go /usr/local/go/bin/go ` + quoteWords(path.Join(home, "go/bin/go"), path.Join(home, "sdk/go/bin/go")) + " /usr/lib/go/bin/go /opt/go/bin/go /snap/bin/go\n" +
+		"p=" + quoteWord(req.Program[0]) + "\n" + delveKinds
+	return []Command{{Key: delveProbe, Script: script}}
+}
+
+// delveKinds says what the program is, with its directory and name.
+const delveKinds = `case $p in
+	*/*) dir=${p%/*}; name=${p##*/}; [ -n "$dir" ] || dir=/;;
+	*) dir=.; name=$p;;
+esac
+if [ -d "$p" ]; then
+	cd -- "$p" 2>/dev/null && { say kind dir; say dir "$(pwd)"; } || say kind unreadable
+elif [ -f "$p" ]; then
+	cd -- "$dir" 2>/dev/null && say dir "$(pwd)"
+	say name "$name"
+	case $name in
+		*.go) say kind gofile;;
+		*) if [ -x "$name" ]; then say kind exe; else say kind noexec; fi;;
+	esac
+else
+	say kind none
+fi
+`
+
+// expandable quotes candidates and leaves a leading $VARIABLE to the shell; an unset one gives a path that is not there.
+func expandable(candidates []string) string {
+	words := make([]string, len(candidates))
+	for i, c := range candidates {
+		if name, rest, ok := strings.Cut(c, "/"); ok && strings.HasPrefix(name, "$") {
+			words[i] = fmt.Sprintf(`"${%s:-/nonexistent}"%s`, name[1:], quoteWord("/"+rest))
+			continue
+		}
+		words[i] = quoteWord(c)
+	}
+	return strings.Join(words, " ")
+}
+
+// target is what is to be debugged, as dlv is told it.
+type target struct {
+	arg      string // file, package directory or import path
+	name     string // for the binary
+	build    bool
+	buildDir string // where dlv stands while it builds; "" is the debuggee's working directory
+}
+
+// importPath accepts what may be the import path of a main package. Whether it is one is for the go command to say.
+var importPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._~+-]*(?:/[A-Za-z0-9_.~+-]+)*(?:@[A-Za-z0-9.+-]+)?$`)
+
+// delveTarget reads what the probe said of the program.
+func delveTarget(req Request, facts map[string]string) (target, error) {
+	if facts["cwd-missing"] != "" {
+		return target{}, cwdMissing(req)
+	}
+	program := req.Program[0]
+	notFound := &Error{
+		Code: NotFound, Message: fmt.Sprintf("no such program: %s", program),
+		Hint: "give a main package's directory, a .go file, an import path or an executable file; relative ones are looked up in " + facts["start"],
+	}
+	var t target
+	switch facts["kind"] {
+	case "exe":
+		return target{arg: path.Join(facts["dir"], facts["name"])}, nil
+	case "noexec":
+		return t, &Error{Code: NotFound, Message: fmt.Sprintf("%s is not executable", program), Hint: "chmod +x it on the host"}
+	case "unreadable":
+		return t, &Error{Code: NotFound, Message: fmt.Sprintf("%s cannot be entered", program), Hint: "the directory's permissions on the host"}
+	case "dir":
+		t = target{arg: facts["dir"], name: path.Base(facts["dir"]), build: true, buildDir: facts["dir"]}
+	case "gofile":
+		t = target{arg: path.Join(facts["dir"], facts["name"]), name: strings.TrimSuffix(facts["name"], ".go"), build: true, buildDir: facts["dir"]}
+	default:
+		if !importPath.MatchString(program) || strings.HasSuffix(program, ".go") || facts["go"] == "" {
+			return t, notFound
+		}
+		t = target{arg: program, name: path.Base(program), build: true}
+	}
+	if facts["go"] == "" {
+		return t, &Error{Code: Missing, Message: "go is not installed on the host", Hint: "install Go there, or give an executable file that was built elsewhere"}
+	}
+	return t, nil
+}
+
+// delvePortScript says whether something listens on the port, and which manner of Delve it is: by its command line, because a
+// connection would be the only one that a single-client server takes.
+func delvePortScript(port int) string {
+	return listenerScript(port) + `
+if [ -n "$pid" ] && [ -r "/proc/$pid/cmdline" ]; then
+	cmd=$(tr '\000' '\n' <"/proc/$pid/cmdline")
+	case "
+$cmd
+" in
+		*"
+dap
+"*) say manner dap;;
+		*"
+--accept-multiclient
+"*|*"
+--accept-multiclient=true
+"*) say manner multi;;
+		*) say manner single;;
+	esac
+fi
+`
+}

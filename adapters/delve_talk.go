@@ -1,0 +1,290 @@
+package adapters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/debugbroker/debugbroker/adapters/dlvrpc"
+)
+
+// delveTalk is what is said to a multi-client Delve beside the front ends, and what must be remembered from one exchange to the
+// next. One belongs to one Plan.
+type delveTalk struct {
+	shared bool // mode Port: the server is not ours, others may use it
+	wait   bool // the program waits for the front end
+
+	// turn holds one token. Who changes the program's state has it, so that a program which is let run on is not continued
+	// under the hands of a front end that has just come. It guards what follows.
+	turn       chan struct{}
+	unattended bool         // no front end is there, and the program is meant to run
+	others     map[int]bool // shared: breakpoints that were there before our front end came
+}
+
+func newDelveTalk(shared bool) *delveTalk {
+	return &delveTalk{shared: shared, turn: make(chan struct{}, 1)}
+}
+
+const (
+	// delveExchange bounds each exchange but Watch. A halt takes milliseconds; a target in an uninterruptible wait takes for ever.
+	delveExchange = 15 * time.Second
+	// delveLaunch bounds the wait for the target to exist after the announcement: a large binary's symbols are not read yet then.
+	delveLaunch = 30 * time.Second
+	// delvePoll and delvePollMax are the pace at which a halted program is looked at. A running one costs nothing: one question
+	// is answered when it stops.
+	delvePoll    = 500 * time.Millisecond
+	delvePollMax = 2 * time.Second
+)
+
+func (d *delveTalk) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case d.turn <- struct{}{}:
+		return func() { <-d.turn }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func delveClient(ctx context.Context, dial Dial) (*dlvrpc.Client, error) {
+	conn, err := dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("dial delve: %w", err)
+	}
+	return dlvrpc.New(conn), nil
+}
+
+// exchange opens a connection for one short conversation, alone.
+func (d *delveTalk) exchange(ctx context.Context, dial Dial, limit time.Duration, say func(context.Context, *dlvrpc.Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	leave, err := d.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	c, err := delveClient(ctx, dial)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return say(ctx, c)
+}
+
+var delveVersion = regexp.MustCompile(`(?m)^Version: (\S{1,40})$`)
+
+func (d *delveTalk) started(ctx context.Context, dial Dial) (Started, error) {
+	var s Started
+	err := d.exchange(ctx, dial, delveLaunch, func(ctx context.Context, c *dlvrpc.Client) error {
+		pid, err := c.ProcessPID(ctx)
+		if err != nil {
+			return err
+		}
+		s.PID = pid
+		text, err := c.Version(ctx)
+		if err != nil {
+			return err
+		}
+		if m := delveVersion.FindStringSubmatch(text); m != nil {
+			s.Version = m[1]
+		}
+		if d.shared || d.wait {
+			return nil
+		}
+		d.unattended = true
+		return runOn(ctx, c)
+	})
+	return s, err
+}
+
+// beforeFirst ends the time in which a stop is nobody's. On a shared server it takes note of the breakpoints that are not our
+// front end's; the program is halted for that, a few milliseconds, and goes on.
+func (d *delveTalk) beforeFirst(ctx context.Context, dial Dial) error {
+	if !d.shared {
+		ctx, cancel := context.WithTimeout(ctx, delveExchange)
+		defer cancel()
+		leave, err := d.enter(ctx)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		d.unattended = false
+		return nil
+	}
+	return d.exchange(ctx, dial, delveExchange, func(ctx context.Context, c *dlvrpc.Client) error {
+		ran, exited, err := quiet(ctx, c)
+		if err != nil || exited {
+			return err
+		}
+		all, err := c.Breakpoints(ctx)
+		if err != nil {
+			return err
+		}
+		d.others = make(map[int]bool, len(all))
+		for _, b := range all {
+			d.others[b.ID] = true
+		}
+		if ran {
+			return runOn(ctx, c)
+		}
+		return nil
+	})
+}
+
+// afterLast takes away what the front ends left: their breakpoints, a half-done step, a halt. Delve itself leaves the program
+// frozen.
+func (d *delveTalk) afterLast(ctx context.Context, dial Dial) error {
+	return d.exchange(ctx, dial, delveExchange, func(ctx context.Context, c *dlvrpc.Client) error {
+		_, exited, err := quiet(ctx, c)
+		if err != nil || exited {
+			return err
+		}
+		all, err := c.Breakpoints(ctx)
+		if err != nil {
+			return err
+		}
+		for _, b := range all {
+			// Delve's own stay: a later front end wants to see a panic.
+			if b.ID <= 0 || d.others[b.ID] {
+				continue
+			}
+			if err := c.ClearBreakpoint(ctx, b.ID); err != nil {
+				return err
+			}
+		}
+		if err := c.CancelStep(ctx); err != nil {
+			return err
+		}
+		d.unattended = !d.shared
+		return runOn(ctx, c)
+	})
+}
+
+// quiet brings the program to a halt, and tells whether it ran before. A halt can be lost: the session of a front end that has gone
+// a moment ago lets the program run again, until it notices. So it is asked for again.
+func quiet(ctx context.Context, c *dlvrpc.Client) (ran, exited bool, err error) {
+	const again = 20 // looks between two halts: a second with what comes between them
+	for look := 0; ; look++ {
+		s, err := c.State(ctx, false)
+		if err != nil || !s.Running {
+			return ran, s.Exited, err
+		}
+		ran = true
+		if look%again == 0 {
+			if err := c.Halt(ctx); err != nil {
+				return ran, false, err
+			}
+			continue
+		}
+		select {
+		case <-time.After(min(time.Duration(look)*5*time.Millisecond, 50*time.Millisecond)):
+		case <-ctx.Done():
+			return ran, false, context.Cause(ctx)
+		}
+	}
+}
+
+// runOn continues until the program really runs, or has ended: a further thread may have hit a breakpoint that is gone by now.
+func runOn(ctx context.Context, c *dlvrpc.Client) error {
+	for range 10 {
+		if err := c.Continue(ctx); err != nil {
+			return err
+		}
+		s, err := c.State(ctx, false)
+		if err != nil || s.Running || s.Exited {
+			return err
+		}
+	}
+	return errors.New("the program stops again and again")
+}
+
+// watch waits for the debuggee's end. The question that Delve answers only when a running program stops costs nothing while it
+// runs; halted, the program is looked at now and then.
+func (d *delveTalk) watch(ctx context.Context, dial Dial) (Exit, error) {
+	c, err := delveClient(ctx, dial)
+	if err != nil {
+		return Exit{}, err
+	}
+	defer c.Close()
+	pause := delvePoll
+	for block := false; ; {
+		s, err := c.State(ctx, block)
+		switch {
+		case err != nil:
+			return Exit{}, err
+		case s.Exited:
+			return delveExit(s.ExitStatus), nil
+		case s.Running:
+			block, pause = true, delvePoll
+			continue
+		}
+		block = false
+		resumed, err := d.resumeUnattended(ctx, c)
+		if err != nil {
+			return Exit{}, err
+		}
+		if resumed {
+			continue
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return Exit{}, context.Cause(ctx)
+		}
+		pause = min(pause*5/4, delvePollMax)
+	}
+}
+
+// resumeUnattended lets a program go on that has stopped while no front end is there: at a panic, which Delve stops at by itself,
+// it would else never end.
+func (d *delveTalk) resumeUnattended(ctx context.Context, c *dlvrpc.Client) (bool, error) {
+	leave, err := d.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	if !d.unattended {
+		return false, nil
+	}
+	// Asked again, now that nobody else can let it run: Delve queues a continue for a running program and carries it out at the
+	// next stop, which may be a front end's.
+	s, err := c.State(ctx, false)
+	if err != nil || s.Running || s.Exited {
+		return true, err
+	}
+	return true, c.Continue(ctx)
+}
+
+// stop kills the program and lets Delve end by itself.
+func (d *delveTalk) stop(ctx context.Context, dial Dial) error {
+	return d.exchange(ctx, dial, delveExchange, func(ctx context.Context, c *dlvrpc.Client) error {
+		d.unattended = false
+		if _, _, err := quiet(ctx, c); err != nil {
+			return err
+		}
+		err := c.Detach(ctx, true)
+		var refused *dlvrpc.ServerError
+		if errors.As(err, &refused) || errors.Is(err, net.ErrClosed) {
+			return nil // nothing was left to detach from
+		}
+		return err
+	})
+}
+
+// signalNames are Linux's numbers up to the last that commonly ends a program (signal(7), x86 and arm).
+var signalNames = [...]string{"", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM"}
+
+// delveExit reads Delve's exit status: below zero it is a signal's number.
+func delveExit(status int) Exit {
+	switch n := -status; {
+	case n <= 0:
+		return Exit{Code: status}
+	case n < len(signalNames):
+		return Exit{Signal: signalNames[n]}
+	default:
+		return Exit{Signal: strconv.Itoa(n)}
+	}
+}
