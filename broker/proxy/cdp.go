@@ -95,7 +95,7 @@ func allowed(req *http.Request) (status int, reason string) {
 	if req.Method != http.MethodGet {
 		return http.StatusMethodNotAllowed, "method " + req.Method
 	}
-	if !loopbackHost(req.Host) || len(req.Header.Values("Host")) > 0 || req.URL.Host != "" {
+	if !loopbackHost(req.Host) || req.URL.Host != "" {
 		return http.StatusForbidden, "Host is not this machine"
 	}
 	origins := req.Header.Values("Origin")
@@ -129,7 +129,9 @@ func loopbackHost(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-func isUpgrade(req *http.Request) bool { return strings.EqualFold(req.Header.Get("Upgrade"), "websocket") }
+func isUpgrade(req *http.Request) bool {
+	return strings.EqualFold(req.Header.Get("Upgrade"), "websocket")
+}
 
 // httpAnswer is a whole answer; the connection closes after it.
 type httpAnswer struct {
