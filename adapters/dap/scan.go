@@ -92,15 +92,21 @@ func stringEnd(b []byte, i, end int) int {
 	if i >= end || b[i] != '"' {
 		return -1
 	}
-	for i++; i < end; i++ {
-		switch b[i] {
-		case '"':
+	start := i + 1
+	for i = start; ; i++ {
+		quote := bytes.IndexByte(b[i:end], '"') // values of megabytes are strings: this is what makes scanning them cheap
+		if quote < 0 {
+			return -1
+		}
+		i += quote
+		slashes := i
+		for slashes > start && b[slashes-1] == '\\' {
+			slashes--
+		}
+		if (i-slashes)%2 == 0 {
 			return i + 1
-		case '\\':
-			i++
 		}
 	}
-	return -1
 }
 
 // valueEnd returns the place after the value that begins at i, or -1. Brackets are counted, not matched, so that depth costs nothing.
