@@ -12,15 +12,16 @@ import (
 	"github.com/debugbroker/debugbroker/broker/api"
 )
 
-// maxLastWords bounds what is read of what a daemon printed before it ended.
-const maxLastWords = 8 << 10
+// maxWords and maxWordLines bound what is read and what is shown of what a daemon printed before it ended.
+const (
+	maxWords     = 64 << 10
+	maxWordLines = 20
+)
 
 // lastWords is why a daemon that ended at once did so, from what it printed: lines `error: …` and `hint: …`, and `code: …` where
 // it names one of the API's codes; anything else is shown as its output. Its exit status 1 or 2 becomes ours.
 func lastWords(words *os.File, status syscall.WaitStatus) error {
-	// From the end: a panic's reason may be far up, but then there is no `error:` line to find either.
-	size, _ := words.Seek(0, io.SeekEnd)
-	raw, err := io.ReadAll(io.NewSectionReader(words, max(0, size-maxLastWords), maxLastWords))
+	raw, err := io.ReadAll(io.NewSectionReader(words, 0, maxWords))
 	if err != nil {
 		raw = nil
 	}
@@ -29,19 +30,20 @@ func lastWords(words *os.File, status syscall.WaitStatus) error {
 
 func understand(words string, status syscall.WaitStatus) *api.Error {
 	e := &api.Error{Code: api.CodeDaemon}
-	if status.Exited() && status.ExitStatus() == api.CodeConfig.Exit() {
-		e.Code = api.CodeConfig
-	}
 	var messages, hints, rest []string
 	for line := range strings.Lines(words) {
 		line = strings.TrimRight(line, "\r\n")
 		if s, ok := strings.CutPrefix(line, "error: "); ok {
 			messages = append(messages, s)
+			// A Go program that panics ends with 2 as well, but says no `error:`.
+			if e.Code == api.CodeDaemon && status.Exited() && status.ExitStatus() == api.CodeConfig.Exit() {
+				e.Code = api.CodeConfig
+			}
 		} else if s, ok := strings.CutPrefix(line, "hint: "); ok {
 			hints = append(hints, s)
 		} else if s, ok := strings.CutPrefix(line, "code: "); ok && knownCode(api.Code(s)) {
 			e.Code = api.Code(s)
-		} else if line != "" {
+		} else if line != "" && len(rest) < maxWordLines { // a panic tells its reason first
 			rest = append(rest, line)
 		}
 	}

@@ -93,20 +93,24 @@ func (a *app) open(ctx context.Context, req api.OpenRequest) error {
 // cancel makes sure that nothing is left of a session that is not wanted any more. The daemon ends it by itself when our request
 // does; asking for it tells when that is done, and what is left.
 func (a *app) cancel(ctx context.Context, c *api.Client, id string) error {
-	cause := context.Cause(ctx)
 	if id == "" {
-		return cause
+		return context.Cause(ctx)
 	}
+	e := &api.Error{Code: api.CodeCancelled, Message: "cancelled", Hint: "nothing is left of it"}
 	a.say("cancelling… (Ctrl-C again leaves at once)")
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer stop()
 	closed, err := c.CloseSession(ctx, id)
 	switch {
 	case err != nil:
-		a.warn(fmt.Sprintf("close %s: %v", id, err))
-		a.warn("brokerd goes on with it; see brokerctl show " + id)
+		e.Message = fmt.Sprintf("cancelled, and close %s: %v", id, err)
+		e.Hint = "brokerd goes on with it; brokerctl show " + id + " tells"
+	case closed.Error != nil:
+		e.Message = fmt.Sprintf("cancelled, and close %s: %v", id, closed.Error)
+		e.Hint = closed.Error.Hint
 	case len(closed.Left) > 0:
-		a.warn("left there: " + strings.Join(closed.Left, ", "))
+		e.Message = "cancelled; left there: " + strings.Join(closed.Left, ", ")
+		e.Hint = "brokerctl show " + id + " tells where"
 	}
-	return cause
+	return e
 }
