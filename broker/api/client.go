@@ -27,12 +27,30 @@ type Client struct {
 // ErrNotRunning says that no daemon answers on the socket.
 var ErrNotRunning = errors.New("brokerd is not running")
 
+// Dial connects to the socket at path.
+type Dial func(ctx context.Context, path string) (net.Conn, error)
+
+// Option changes how a Client works.
+type Option func(*options)
+
+type options struct{ dial Dial }
+
+// WithDialer connects by dial instead of a plain net.Dialer: whoever must know who listens asks there, before anything is sent.
+// An *Error that dial returns is found in the method's error by errors.As.
+func WithDialer(dial Dial) Option { return func(o *options) { o.dial = dial } }
+
 // NewClient returns a client for the socket at path. It does not connect yet.
-func NewClient(path string) *Client {
-	var d net.Dialer
+func NewClient(path string, opts ...Option) *Client {
+	o := options{dial: func(ctx context.Context, path string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}}
+	for _, opt := range opts {
+		opt(&o)
+	}
 	return &Client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", path)
+			return o.dial(ctx, path)
 		},
 		DisableCompression: true,
 	}}}
@@ -119,7 +137,7 @@ func do[T any](ctx context.Context, c *Client, method, path string, in any) (T, 
 	return out, nil
 }
 
-// stream yields the lines of an NDJSON answer. A line {"error":…} of a stream whose type has no such field ends it with that error.
+// stream yields the lines of an NDJSON answer. A line {"error":…} that belongs to nothing with an id ends it with that error.
 func stream[T any](ctx context.Context, c *Client, method, path string, in any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
@@ -133,6 +151,14 @@ func stream[T any](ctx context.Context, c *Client, method, path string, in any) 
 		for {
 			line, err := r.ReadBytes('\n')
 			if len(bytes.TrimSpace(line)) > 0 {
+				var end struct {
+					ID    string `json:"id"`
+					Error *Error `json:"error"`
+				}
+				if json.Unmarshal(line, &end) == nil && end.ID == "" && end.Error != nil {
+					yield(zero, end.Error)
+					return
+				}
 				var v T
 				if jerr := json.Unmarshal(line, &v); jerr != nil {
 					yield(zero, fmt.Errorf("read brokerd's answer: %w", jerr))

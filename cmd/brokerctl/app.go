@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one run of the command: where it writes to, and the flags that every verb has.
+type app struct {
+	args   []string // the whole command line
+	env    func(string) string
+	stdout terminal
+	stderr terminal
+
+	json        bool
+	socket      string
+	config      string
+	noAutostart bool
+}
+
+func newApp(args []string) *app {
+	return &app{
+		args:   args,
+		env:    os.Getenv,
+		stdout: newTerminal(os.Stdout, os.Getenv),
+		stderr: newTerminal(os.Stderr, os.Getenv),
+	}
+}
+
+// printJSON writes v as one line to stdout.
+func (a *app) printJSON(v any) error {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	return a.print(b.String())
+}
+
+// print writes s to stdout. What of s came from the daemon has been cleaned.
+func (a *app) print(s string) error {
+	if _, err := io.WriteString(a.stdout, s); err != nil {
+		return fmt.Errorf("write to standard output: %w", err)
+	}
+	return nil
+}
+
+// say tells people something that is not the answer. Where stderr cannot be written there is nobody to tell.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
+// warn is say for what went not quite as asked.
+func (a *app) warn(text string) {
+	a.say("%s %s", a.stderr.paint(yellow, "warning:"), clean(text))
+}
+
+// root is the command tree.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "brokerctl",
+		Short: "Debug programs on other machines, with the debugger front end here",
+		Long: `brokerctl opens debug sessions on hosts that ssh reaches. "open" ends with a port on 127.0.0.1 that any front end attaches
+to: VS Code, dlv connect, chrome://inspect, jdb. The sessions live in a daemon, brokerd, which is started when it is needed.
+
+Exit codes and error codes: brokerctl help errors`,
+		Example: `  brokerctl open web1:python -- app.py     # start app.py on web1 under debugpy
+  brokerctl list                           # what is open
+  brokerctl close --all                    # end it, and leave nothing on web1`,
+		Args: a.noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SilenceUsage:      true, // an error is not drowned in the usage text
+		SilenceErrors:     true, // finish prints them
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	f := root.PersistentFlags()
+	f.BoolVar(&a.json, "json", false, "print JSON: one document, or one object a line for streams")
+	f.StringVar(&a.socket, "socket", "", "brokerd's socket `PATH` (else $BROKER_SOCKET, else in the state directory)")
+	f.StringVar(&a.config, "config", "", "configuration `FILE` (else $BROKER_CONFIG)")
+	f.BoolVar(&a.noAutostart, "no-autostart", false, "do not start brokerd when none answers")
+	f.SortFlags = false
+
+	root.SetOut(a.helpOutput())
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(a.flagError)
+	root.SetHelpCommand(a.helpCommand())
+	root.AddCommand(a.openCommand(), a.listCommand(), a.showCommand(), a.closeCommand(), a.logsCommand(), a.eventsCommand(),
+		a.hostsCommand(), a.stopCommand(), a.versionCommand(), a.completionCommand())
+	return root
+}
+
+// helpOutput is where help goes: stdout is only for JSON where JSON is asked for.
+func (a *app) helpOutput() io.Writer {
+	if jsonAsked(a.args) {
+		return a.stderr
+	}
+	return a.stdout
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/debugbroker/debugbroker/broker/api"
+)
+
+// maxConfig bounds the configuration file.
+const maxConfig = 1 << 20
+
+// brokerd finds the program to start: the configuration's, else the one beside our own executable. PATH is not asked: a daemon
+// that is told of our agents is not picked up from wherever a directory comes first.
+func (p place) brokerd() (string, error) {
+	named, err := p.namedBrokerd()
+	if err != nil {
+		return "", err
+	}
+	if named != "" {
+		if !filepath.IsAbs(named) {
+			return "", &api.Error{Code: api.CodeConfig, Message: fmt.Sprintf("%s: brokerd = %q is no absolute path", p.config, named), Hint: "write it from / on"}
+		}
+		return named, runnable(named, os.Geteuid())
+	}
+	self, err := os.Executable()
+	if err == nil {
+		self, err = filepath.EvalSymlinks(self)
+	}
+	if err != nil {
+		return "", fmt.Errorf("find our own executable: %w", err)
+	}
+	fi, err := os.Stat(self)
+	if err != nil {
+		return "", fmt.Errorf("find our own executable: %w", err)
+	}
+	path := filepath.Join(filepath.Dir(self), "brokerd")
+	// Whoever owns brokerctl has been trusted with as much already.
+	return path, runnable(path, os.Geteuid(), owner(fi))
+}
+
+// namedBrokerd reads the one key of the configuration that is for us. A file with mistakes is brokerd's to complain about: it
+// names all of them, with their lines; so "" is returned for it.
+func (p place) namedBrokerd() (string, error) {
+	if p.config == "" {
+		return "", nil
+	}
+	f, err := os.Open(p.config)
+	if errors.Is(err, fs.ErrNotExist) && !p.configGiven {
+		return "", nil
+	}
+	if err != nil {
+		return "", &api.Error{Code: api.CodeConfig, Message: fmt.Sprintf("open the configuration: %v", err), Hint: "--config FILE names another"}
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxConfig))
+	if err != nil {
+		return "", &api.Error{Code: api.CodeConfig, Message: fmt.Sprintf("read the configuration: %v", err), Hint: "--config FILE names another"}
+	}
+	var c struct {
+		Brokerd string `toml:"brokerd"`
+	}
+	if toml.Unmarshal(data, &c) != nil {
+		return "", nil
+	}
+	return c.Brokerd, nil
+}
+
+// runnable refuses a program that is missing, or that others than root and the owners given could have put there.
+func runnable(path string, owners ...int) error {
+	refuse := func(why string) error {
+		return &api.Error{Code: api.CodeDaemon, Message: fmt.Sprintf("start brokerd: %s: %s", path, why), Hint: "install brokerd beside brokerctl, or name it in the configuration: brokerd = \"/path\""}
+	}
+	fi, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return refuse("no such file")
+	case err != nil:
+		return refuse(err.Error())
+	case !fi.Mode().IsRegular():
+		return refuse("it is no file")
+	case fi.Mode().Perm()&0o111 == 0:
+		return refuse("it is not executable")
+	case fi.Mode().Perm()&0o002 != 0:
+		return refuse("anybody may write to it")
+	}
+	if uid := owner(fi); uid != 0 {
+		for _, o := range owners {
+			if uid == o {
+				return nil
+			}
+		}
+		return refuse(fmt.Sprintf("it belongs to another user (uid %d)", uid))
+	}
+	return nil
+}

@@ -1,0 +1,14 @@
+// Command brokerctl opens, shows and closes debug sessions. It is a client of brokerd's API and nothing more: it knows no SSH, no
+// debugger and no database, and what it prints is what the daemon answered.
+//
+// Goroutines: the main one runs the verb; one waits for signals (run.go); open has one that rewrites the progress line
+// (progress.go); list --watch has one that reads the stream (watch.go); close has one a session. Each is waited for by who
+// started it.
+//
+// Invariants:
+//   - With --json, stdout holds JSON and nothing else; words for people go to stderr.
+//   - Nothing that came from the daemon reaches a terminal but through clean or cleanText (term.go).
+//   - Nothing is sent to a socket whose owner or listener is neither us nor root (connect.go).
+//   - Arguments are judged before a daemon is looked for: wrong usage never starts one.
+//   - Every wait is bounded, but for those that the user asked for (--watch, -f) and open's, which the daemon bounds.
+package main

@@ -1,0 +1,369 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/debugbroker/debugbroker/broker/api"
+)
+
+// fakeDaemon speaks brokerd's API and behaves as the host's name says:
+//
+//	web1, …    opens at once
+//	dirty      opens; something is left when it is closed
+//	lost       opens; cannot be reached when it is closed
+//	evil       opens; everything it says is hostile to terminals
+//	slow       is being connected to until the request ends or somebody closes it
+//	auth, unreachable, missing-tool, program-ended, …   fails with that code
+type fakeDaemon struct {
+	info api.DaemonInfo
+	quit chan struct{} // closed by /stop
+	// hangClose, where it is set, keeps a close waiting until it is closed.
+	hangClose chan struct{}
+
+	mu       sync.Mutex
+	sessions []api.Session
+	requests []api.OpenRequest
+	changed  chan struct{} // closed and replaced at each change
+	calls    []string      // "POST /v1/sessions"
+}
+
+const evil = "\x1b]0;owned\a\x1b[2J\u009b31mred\u202egnp\r\nnext\tline"
+
+func newFake(info api.DaemonInfo) *fakeDaemon {
+	return &fakeDaemon{info: info, quit: make(chan struct{}), changed: make(chan struct{})}
+}
+
+// listen serves until the returned function is called.
+func (f *fakeDaemon) listen(socket string) (stop func(), err error) {
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	return f.serve(l), nil
+}
+
+func (f *fakeDaemon) serve(l net.Listener) (stop func()) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/info", func(w http.ResponseWriter, _ *http.Request) { answer(w, f.info) })
+	for pattern, h := range map[string]http.HandlerFunc{
+		"POST /v1/sessions":            f.open,
+		"GET /v1/sessions":             f.list,
+		"GET /v1/sessions/{id}":        f.show,
+		"POST /v1/sessions/{id}/close": f.close,
+		"GET /v1/sessions/{id}/logs":   f.logs,
+		"GET /v1/events":               f.events,
+		"GET /v1/hosts":                f.hosts,
+		"POST /v1/stop":                f.stop,
+	} {
+		mux.HandleFunc(pattern, f.checked(h))
+	}
+	srv := &http.Server{Handler: mux}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		srv.Serve(l)
+	}()
+	return func() {
+		srv.Close()
+		<-ended
+	}
+}
+
+// checked refuses other versions as brokerd does, and records the call.
+func (f *fakeDaemon) checked(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		f.calls = append(f.calls, r.Method+" "+r.URL.Path)
+		f.notify()
+		f.mu.Unlock()
+		if r.Header.Get(api.VersionHeader) != strconv.Itoa(f.info.API) {
+			fail(w, &api.Error{Code: api.CodeVersion, Message: "other version", Hint: "brokerctl stop"})
+			return
+		}
+		h(w, r)
+	}
+}
+
+// called tells whether a call has come; mu is held, or nobody is calling any more.
+func (f *fakeDaemon) called(call string) bool { return slices.Contains(f.calls, call) }
+
+// notify wakes who waits for a change; mu is held.
+func (f *fakeDaemon) notify() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// await waits until ok holds of the daemon.
+func (f *fakeDaemon) await(t testing.TB, ok func() bool) {
+	t.Helper()
+	timeout := time.After(20 * time.Second)
+	for {
+		f.mu.Lock()
+		good, changed := ok(), f.changed
+		f.mu.Unlock()
+		if good {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			t.Fatal("the fake daemon did not see what was expected")
+		}
+	}
+}
+
+func answer(w http.ResponseWriter, v any) {
+	json.NewEncoder(w).Encode(v)
+	w.(http.Flusher).Flush()
+}
+
+func fail(w http.ResponseWriter, e *api.Error) {
+	w.WriteHeader(http.StatusBadRequest)
+	answer(w, map[string]any{"error": e})
+}
+
+func (f *fakeDaemon) open(w http.ResponseWriter, r *http.Request) {
+	var req api.OpenRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		fail(w, &api.Error{Code: api.CodeUsage, Message: err.Error()})
+		return
+	}
+	f.mu.Lock()
+	s := fakeSession(fmt.Sprintf("s%d", len(f.sessions)+1), req)
+	f.sessions = append(f.sessions, s)
+	f.requests = append(f.requests, req)
+	f.notify()
+	f.mu.Unlock()
+	answer(w, api.OpenEvent{ID: s.ID, Progress: "connecting to " + req.Host})
+	switch req.Host {
+	case "slow":
+		f.waitClosed(r, s.ID)
+		answer(w, api.OpenEvent{Error: &api.Error{Code: api.CodeLinkLost, Message: "closed meanwhile"}})
+		return
+	case "evil":
+		answer(w, api.OpenEvent{Progress: evil})
+		s.Server, s.Warnings, s.Cwd = evil, []string{evil}, evil
+		s.Error = &api.Error{Code: api.CodeInternal, Message: evil, Hint: evil, Output: evil}
+		f.set(s)
+	}
+	if e := (&api.Error{Code: api.Code(req.Host), Message: "it is " + req.Host, Hint: "do " + req.Host}); knownCode(e.Code) {
+		e.Output = "Traceback:\n\tboom\x1b[31m\n"
+		s.Phase, s.Error = api.PhaseFailed, e
+		f.set(s)
+		answer(w, api.OpenEvent{Error: e})
+		return
+	}
+	answer(w, api.OpenEvent{Session: &s})
+}
+
+func fakeSession(id string, req api.OpenRequest) api.Session {
+	pid := 4242
+	s := api.Session{
+		ID: id, Host: req.Host, Lang: req.Lang, Mode: "launch", Phase: api.PhaseReady,
+		Local: "127.0.0.1:41234", Server: "debugpy 1.6.6", PID: &pid, Remote: "127.0.0.1:38211", Command: req.Program, Cwd: "/srv/app",
+		Map: append([]api.PathMap{}, req.Map...), Created: time.Now(), Expires: time.Now().Add(8 * time.Hour), Policy: "full", Reason: req.Reason,
+		Link: &api.Link{State: "up", RTT: 12.5},
+	}
+	if req.Host == "slow" {
+		s.Phase = api.PhaseOpening
+	}
+	return s
+}
+
+// waitClosed blocks until the session has ended or the caller is gone.
+func (f *fakeDaemon) waitClosed(r *http.Request, id string) {
+	for {
+		s, changed := f.get(id)
+		if s.Phase.Ended() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (f *fakeDaemon) get(id string) (api.Session, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.sessions {
+		if s.ID == id {
+			return s, f.changed
+		}
+	}
+	return api.Session{}, f.changed
+}
+
+func (f *fakeDaemon) set(s api.Session) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.sessions {
+		if f.sessions[i].ID == s.ID {
+			f.sessions[i] = s
+		}
+	}
+	f.notify()
+}
+
+func (f *fakeDaemon) list(w http.ResponseWriter, r *http.Request) {
+	all := r.URL.Query().Get("all") == "true"
+	if r.URL.Query().Get("watch") == "true" {
+		f.watch(w, r)
+		return
+	}
+	f.mu.Lock()
+	list := slices.Clone(f.sessions)
+	f.mu.Unlock()
+	list = slices.DeleteFunc(list, func(s api.Session) bool { return s.Phase.Ended() && !all })
+	answer(w, list) // null when there are none: the client must cope
+}
+
+func (f *fakeDaemon) watch(w http.ResponseWriter, r *http.Request) {
+	sent := map[string]string{}
+	for {
+		f.mu.Lock()
+		list, changed := slices.Clone(f.sessions), f.changed
+		f.mu.Unlock()
+		for _, s := range list {
+			if b, _ := json.Marshal(s); sent[s.ID] != string(b) {
+				sent[s.ID] = string(b)
+				answer(w, s)
+			}
+		}
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (f *fakeDaemon) show(w http.ResponseWriter, r *http.Request) {
+	s, _ := f.get(r.PathValue("id"))
+	if s.ID == "" {
+		unknown(w, r)
+		return
+	}
+	answer(w, s)
+}
+
+func unknown(w http.ResponseWriter, r *http.Request) {
+	fail(w, &api.Error{Code: api.CodeUnknownSession, Message: "no session " + r.PathValue("id"), Hint: "brokerctl list --all"})
+}
+
+func (f *fakeDaemon) close(w http.ResponseWriter, r *http.Request) {
+	s, _ := f.get(r.PathValue("id"))
+	if s.ID == "" {
+		unknown(w, r)
+		return
+	}
+	if f.hangClose != nil {
+		<-f.hangClose
+	}
+	c := api.Closed{ID: s.ID}
+	switch s.Host {
+	case "dirty":
+		c.Left = []string{"/tmp/x", "pid 7"}
+	case "lost":
+		c.Left = []string{"/tmp/y"}
+		c.Error = &api.Error{Code: api.CodeUnreachable, Message: "connect to lost: timed out", Hint: "it is cleaned up at the next connect"}
+	}
+	s.Phase = api.PhaseClosed
+	f.set(s)
+	answer(w, c)
+}
+
+func (f *fakeDaemon) logs(w http.ResponseWriter, r *http.Request) {
+	s, _ := f.get(r.PathValue("id"))
+	if s.ID == "" {
+		unknown(w, r)
+		return
+	}
+	answer(w, api.LogLine{Stream: "stdout", Text: "hello\tworld"})
+	answer(w, api.LogLine{Stream: "stderr", Text: evil})
+	if s.Host == "lost" {
+		answer(w, map[string]any{"error": api.Error{Code: api.CodeStore, Message: "the log is damaged", Hint: "none"}})
+		return
+	}
+	if r.URL.Query().Get("follow") == "true" {
+		f.waitClosed(r, s.ID)
+		answer(w, api.LogLine{Stream: "server", Text: "the end"})
+	}
+}
+
+func (f *fakeDaemon) events(w http.ResponseWriter, r *http.Request) {
+	answer(w, api.Event{Time: time.Unix(0, 0), Kind: "started", Text: "brokerd"})
+	answer(w, api.Event{Time: time.Unix(1, 0), Session: "s1", Kind: "opened", Text: evil})
+	if r.URL.Query().Get("follow") == "true" {
+		<-r.Context().Done()
+	}
+}
+
+func (f *fakeDaemon) hosts(w http.ResponseWriter, _ *http.Request) {
+	answer(w, []api.Host{
+		{Name: "web1", HostName: "web1.example.com", User: "me", Port: 22, Link: &api.Link{State: "up"}, Sessions: 1},
+		{Name: "db", HostName: "10.0.0.2", User: "root", Port: 2222},
+	})
+}
+
+func (f *fakeDaemon) stop(w http.ResponseWriter, _ *http.Request) {
+	answer(w, struct{}{})
+	close(f.quit)
+}
+
+// fakeBrokerd is the program brokerd of the tests. FAKE_BROKERD tells what becomes of it.
+func fakeBrokerd() {
+	mode := os.Getenv("FAKE_BROKERD")
+	flags := map[string]string{}
+	for i := 1; i+1 < len(os.Args); i += 2 {
+		flags[strings.TrimPrefix(os.Args[i], "--")] = os.Args[i+1]
+	}
+	starts, err := os.OpenFile(flags["state-dir"]+"/starts", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+	cwd, _ := os.Getwd()
+	fmt.Fprintf(starts, "start %d in %s: %s; JOURNAL_STREAM=%q\n", os.Getpid(), cwd, strings.Join(os.Args[1:], " "), os.Getenv("JOURNAL_STREAM"))
+	starts.Close()
+	info := api.DaemonInfo{API: api.Version, Version: "v9", PID: os.Getpid(), Config: flags["config"], SSHConfig: flags["ssh-config"], StateDir: flags["state-dir"]}
+	switch mode {
+	case "config":
+		fmt.Fprint(os.Stderr, "error: config.toml:3: ttl: no such key\nerror: config.toml:7: policy: \x1b[31mred\nhint: mend both\n")
+		os.Exit(2)
+	case "store":
+		fmt.Fprint(os.Stderr, "code: store\nerror: the database is damaged\nhint: put it aside\n")
+		os.Exit(1)
+	case "crash":
+		panic("boom")
+	case "mute":
+		os.Exit(1)
+	case "other-version":
+		info.API++
+	}
+	f := newFake(info)
+	stop, err := f.listen(flags["socket"])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+	select {
+	case <-f.quit:
+	case <-terminated():
+	case <-time.After(2 * time.Minute): // a test that died must not leave it
+	}
+	stop()
+	os.Remove(flags["socket"])
+}

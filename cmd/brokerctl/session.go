@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/debugbroker/debugbroker/broker/api"
+)
+
+// whole gives empty lists where s has none, so that a script need not tell null from [].
+func whole(s api.Session) api.Session {
+	for _, l := range []*[]string{&s.Command, &s.Warnings, &s.Left} {
+		if *l == nil {
+			*l = []string{}
+		}
+	}
+	if s.Map == nil {
+		s.Map = []api.PathMap{}
+	}
+	return s
+}
+
+// phase is a session's phase and, where it matters, its link's state, clean.
+func phase(s api.Session) string {
+	p := string(s.Phase)
+	if s.Link != nil && !s.Phase.Ended() && s.Link.State != "up" && s.Link.State != "local" {
+		p += "/" + s.Link.State
+	}
+	return clean(p)
+}
+
+// commandLine is a command as a person may read it: words with blanks or quotes in them are quoted, clean.
+func commandLine(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		if w == "" || strings.ContainsAny(w, " \t\n'\"\\$`") {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		quoted[i] = clean(w)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// age is d in at most two units.
+func age(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	default:
+		return fmt.Sprintf("%dd%02dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+	}
+}
+
+// exitText is how a debuggee ended, clean.
+func exitText(e *api.Exit) string {
+	switch {
+	case e == nil:
+		return ""
+	case e.Code != nil:
+		return fmt.Sprintf("status %d", *e.Code)
+	default:
+		return clean("signal " + e.Signal)
+	}
+}
