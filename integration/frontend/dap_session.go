@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 
 	"github.com/google/go-dap"
@@ -22,10 +23,10 @@ func (c *DAP) Initialize(ctx context.Context) (dap.Capabilities, error) {
 // Attach sends attach with args and waits for the event `initialized`. Some servers answer attach only after configurationDone, so its
 // response is awaited there.
 func (c *DAP) Attach(ctx context.Context, args map[string]any) error {
-	if args == nil {
-		args = map[string]any{} // debugpy wants arguments, even none
-	}
-	seq, err := c.Send("attach", args)
+	// Editors send the whole configuration; debugpy takes empty arguments for missing ones and refuses them.
+	all := map[string]any{"request": "attach"}
+	maps.Copy(all, args)
+	seq, err := c.Send("attach", all)
 	if err != nil {
 		return err
 	}
