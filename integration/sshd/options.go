@@ -1,0 +1,28 @@
+package sshd
+
+// Alias is the name under which a server stands in its ssh_config unless Options.Alias says otherwise.
+const Alias = "box"
+
+// Options change how the server behaves. The zero value is a stock sshd.
+type Options struct {
+	Alias string // in the ssh_config; "" is "box"
+
+	MaxSessions        int    // 0: sshd's default of 10
+	MaxStartups        string // "": sshd's default
+	NoTCPForwarding    bool   // AllowTcpForwarding no
+	NoStreamForwarding bool   // AllowStreamLocalForwarding no
+
+	// Shell is a path or name of the shell that plays the login shell (fish, csh, …): each command runs as `SHELL -c COMMAND`.
+	// "" leaves it to the account's own.
+	Shell string
+	// Noise is printed on stdout and stderr before each command, as chatty login scripts do.
+	Noise string
+	// Env is set for every command, over what the server sets by itself: HOME (a fresh directory, see Server.Home), PATH (the test's own),
+	// TMPDIR, the mark (see Server.Mark) and where Go keeps its caches.
+	Env map[string]string
+
+	// Jump is the server over which this one is reached: the ssh_config gets a ProxyJump, and both hosts.
+	Jump *Server
+	// Lines are further lines of sshd_config, before ours: sshd takes the first value of an option.
+	Lines []string
+}

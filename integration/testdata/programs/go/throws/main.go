@@ -1,0 +1,4 @@
+// Command throws panics at once.
+package main
+
+func main() { panic("thrown at start") }
