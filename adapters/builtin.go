@@ -4,8 +4,8 @@ package adapters
 func Builtin() []Adapter {
 	return []Adapter{
 		NewDebugpy(),
-		// NewDelve(),
-		// NewNode(),
-		// NewJDWP(),
+		NewDelve(),
+		NewNode(),
+		NewJDWP(),
 	}
 }

@@ -1,0 +1,316 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/debugbroker/debugbroker/adapters"
+	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/configs"
+	"github.com/debugbroker/debugbroker/store"
+)
+
+const (
+	keepEnded   = 24 * time.Hour // ended sessions are listed for so long
+	maxSessions = 256            // alive at once
+	maxTTL      = 30 * 24 * time.Hour
+)
+
+// Options is what a Broker is made of.
+type Options struct {
+	Config   configs.Config
+	Store    *store.Store
+	Hosts    *Hosts
+	Adapters []adapters.Adapter
+	Log      hclog.Logger
+	Info     api.DaemonInfo
+}
+
+// Broker owns the sessions. Run is its life; everything else may be called from any goroutine while it runs.
+type Broker struct {
+	config   configs.Config
+	store    *store.Store
+	hosts    *Hosts
+	adapters []adapters.Adapter
+	log      hclog.Logger
+	info     api.DaemonInfo
+	ledger   *ledger
+	events   events
+	tracker  Tracker // some session has changed
+	stopping chan struct{}
+	stopOnce sync.Once
+
+	mu            sync.Mutex
+	sessions      map[string]*session
+	noStreamLocal map[string]bool // hosts whose SSH server does not forward unix sockets
+}
+
+// New returns a Broker; nothing happens before Run.
+func New(o Options) *Broker {
+	b := &Broker{
+		config: o.Config, store: o.Store, hosts: o.Hosts, adapters: o.Adapters, log: o.Log, info: o.Info,
+		stopping: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
+	}
+	b.ledger = newLedger(o.Store, o.Hosts, &b.events, o.Log.Named("ledger"))
+	return b
+}
+
+// Run recovers what an earlier daemon left, then keeps the sessions until ctx is done; it closes them and cleans up before it
+// returns.
+func (b *Broker) Run(ctx context.Context) error {
+	if err := b.recover(); err != nil {
+		return err
+	}
+	jctx, stopJanitor := context.WithCancel(ctx)
+	defer stopJanitor()
+	var tasks sync.WaitGroup
+	tasks.Go(func() { b.ledger.run(jctx) })
+	tasks.Go(func() { b.prune(jctx) })
+	<-ctx.Done()
+	b.mu.Lock()
+	open := make([]*session, 0, len(b.sessions))
+	for _, s := range b.sessions {
+		open = append(open, s)
+	}
+	b.mu.Unlock()
+	b.Stop()
+	for _, s := range open {
+		s.cancel(errShutdown)
+	}
+	for _, s := range open {
+		<-s.done
+	}
+	tasks.Wait()
+	return nil
+}
+
+// Stop asks for the daemon's end; Stopping tells when somebody has.
+func (b *Broker) Stop() { b.stopOnce.Do(func() { close(b.stopping) }) }
+
+// Stopping is closed once Stop was called.
+func (b *Broker) Stopping() <-chan struct{} { return b.stopping }
+
+// Open starts a session and returns at once. The session goes on until something ends it; ctx has no part in that.
+func (b *Broker) Open(req api.OpenRequest) (*session, error) {
+	a, ok := adapters.Lookup(b.adapters, req.Lang)
+	if !ok {
+		return nil, apiErrorf(api.CodeUsage, "languages: "+strings.Join(b.languages(), ", "), "unknown language %q", req.Lang)
+	}
+	req.Lang = a.Name()
+	switch {
+	case req.TTL == 0:
+		req.TTL = b.config.Session.TTL
+	case req.TTL < 0 || req.TTL > maxTTL:
+		return nil, apiErrorf(api.CodeUsage, "give a time like 30m or 8h", "time limit %s is not between 0 and %s", req.TTL, maxTTL)
+	}
+	b.hosts.Remember(req.Caller)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-b.stopping:
+		return nil, asAPI(errShutdown)
+	default:
+	}
+	alive := 0
+	for _, s := range b.sessions {
+		if !s.view.Load().Phase.Ended() {
+			alive++
+		}
+	}
+	if alive >= maxSessions {
+		return nil, apiErrorf(api.CodePolicy, "close some: brokerctl close ID", "%d sessions are open, and that is the limit", alive)
+	}
+	id := newID(func(id string) bool { return b.sessions[id] != nil })
+	ctx, cancel := context.WithCancelCause(context.Background()) // its life is its own: Run cancels it by the session's cancel
+	s := newSession(b, id, req, a, cancel)
+	b.sessions[id] = s
+	b.events.add(id, "opening", a.Name()+" on "+hostLabel(req.Host))
+	b.keep(s)
+	go s.run(ctx) // Run waits for done
+	return s, nil
+}
+
+// find returns a session of this daemon's life, or the record of an earlier one.
+func (b *Broker) find(id string) (*session, *api.Session, error) {
+	b.mu.Lock()
+	s := b.sessions[id]
+	b.mu.Unlock()
+	if s != nil {
+		return s, nil, nil
+	}
+	rec, err := b.store.Session(id)
+	switch {
+	case err == nil:
+		if v, err := decodeView(rec); err == nil {
+			return nil, &v, nil
+		}
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, nil, err
+	}
+	return nil, nil, apiErrorf(api.CodeUnknownSession, "brokerctl list --all shows the sessions", "no session %q", id)
+}
+
+// Sessions returns the sessions, oldest first; those that have ended too where all is set.
+func (b *Broker) Sessions(all bool) ([]api.Session, error) {
+	b.mu.Lock()
+	live := make(map[string]*session, len(b.sessions))
+	for id, s := range b.sessions {
+		live[id] = s
+	}
+	b.mu.Unlock()
+	out := []api.Session{}
+	for _, s := range live {
+		if v := s.snapshot(); all || !v.Phase.Ended() {
+			out = append(out, v)
+		}
+	}
+	if all {
+		recs, err := b.store.Sessions()
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range recs {
+			if live[rec.ID] != nil {
+				continue
+			}
+			if v, err := decodeView(rec); err == nil {
+				out = append(out, v)
+			}
+		}
+	}
+	slices.SortFunc(out, func(x, y api.Session) int {
+		if c := x.Created.Compare(y.Created); c != 0 {
+			return c
+		}
+		return strings.Compare(x.ID, y.ID)
+	})
+	return out, nil
+}
+
+// Close ends a session and waits until its host is clean or known not to be.
+func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
+	s, old, err := b.find(id)
+	if err != nil {
+		return api.Closed{}, err
+	}
+	var v api.Session
+	if s != nil {
+		s.cancel(errClosed)
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+			return api.Closed{}, context.Cause(ctx)
+		}
+		v = s.snapshot()
+	} else {
+		v = *old
+	}
+	out := api.Closed{ID: id, Left: []string{}}
+	pending, err := b.ledger.pending(id)
+	if err != nil || !pending {
+		return out, err
+	}
+	// Something is still there: a further try, for which the host may have to be connected to again.
+	if err := b.ledger.visit(ctx, v.Host); err != nil {
+		out.Left, out.Error = v.Left, asAPI(fmt.Errorf("clean-up is pending: %w", err))
+		return out, nil
+	}
+	if pending, err = b.ledger.pending(id); err == nil && pending {
+		out.Left = v.Left
+		out.Error = apiErrorf(api.CodeCleanUp, "end it by hand on the host", "something is left on %s", hostLabel(v.Host))
+	}
+	return out, err
+}
+
+// keep writes a session's record; that it fails is logged: the session is worth more than its record.
+func (b *Broker) keep(s *session) {
+	v := *s.view.Load()
+	view, err := json.Marshal(v)
+	if err == nil {
+		err = b.store.PutSession(store.Session{
+			ID: v.ID, Host: v.Host, Lang: v.Lang, Mode: v.Mode, Phase: string(v.Phase), Local: v.Local, Program: v.Command,
+			Cwd: v.Cwd, Created: v.Created, Expires: v.Expires, Ended: v.Ended, Reason: v.Reason, View: view,
+		})
+	}
+	if err != nil {
+		b.log.Error("write the session's record", "session", s.id, "error", err)
+	}
+}
+
+// remember keeps an ended session's last snapshot.
+func (b *Broker) remember(s *session) { b.keep(s) }
+
+// recover marks sessions of an earlier daemon as failed: plain SSH does not carry them over. What they left is in the ledger.
+func (b *Broker) recover() error {
+	recs, err := b.store.Sessions()
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	for _, rec := range recs {
+		v, err := decodeView(rec)
+		if err != nil || v.Phase.Ended() {
+			continue
+		}
+		v.Phase, v.Ended, v.Clients = api.PhaseFailed, &now, 0
+		v.Error = &api.Error{Code: api.CodeDaemon, Message: "brokerd ended without closing the session", Hint: "open it again; what it left on the host is being cleaned up"}
+		rec.Phase, rec.Ended = string(v.Phase), &now
+		if rec.View, err = json.Marshal(v); err != nil {
+			return err
+		}
+		if err := b.store.PutSession(rec); err != nil {
+			return err
+		}
+		b.events.add(rec.ID, "failed", v.Error.Message)
+	}
+	return nil
+}
+
+func decodeView(rec store.Session) (api.Session, error) {
+	var v api.Session
+	if len(rec.View) == 0 {
+		return v, errors.New("record without a view")
+	}
+	err := json.Unmarshal(rec.View, &v)
+	return v, err
+}
+
+// prune forgets sessions that ended a day ago.
+func (b *Broker) prune(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		before := time.Now().Add(-keepEnded)
+		if _, err := b.store.Prune(before); err != nil {
+			b.log.Error("forget old sessions", "error", err)
+		}
+		b.mu.Lock()
+		for id, s := range b.sessions {
+			if v := s.view.Load(); v.Ended != nil && v.Ended.Before(before) {
+				delete(b.sessions, id)
+			}
+		}
+		b.mu.Unlock()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (b *Broker) languages() []string {
+	var out []string
+	for _, a := range b.adapters {
+		out = append(out, a.Name())
+	}
+	return out
+}

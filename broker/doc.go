@@ -1,0 +1,22 @@
+// Package broker is the heart of brokerd: it owns the debug sessions, keeps the clean-up ledger, and answers the control API.
+//
+// A session's life is one goroutine (session.run): open builds what the session needs on its host and here (rig), serve watches
+// until something ends it, end takes everything down and proves on the host that nothing is left. Others never touch a session's
+// state: they read the snapshots that it publishes and end it by cancelling its context with a cause (errClosed, errExpired, …).
+//
+// Goroutines:
+//   - Broker.Run: one; it starts the janitor (ledger.run) and the pruner, and waits for them and for every session.
+//   - a session: run, and under it the two readers of the process's output with one that waits for them, one that waits for the
+//     process's exit, one for Plan.Watch, one for the proxy. run ends after all of them.
+//   - the API: net/http's, one a connection; followers (--watch, -f) wait on a Tracker and end with the daemon.
+//
+// Invariants:
+//   - The ledger's entry is on disk before a workspace is made on a host, and leaves it only after Host.Reap has looked and found
+//     nothing. An entry whose session has ended otherwise is replayed at the next connect to the host, and by the janitor.
+//   - The local port is bound before anything is done on the host, and stays bound until the session has ended.
+//   - The broker is the one place that translates between tunnel, adapters, store and api; none of those knows another.
+//   - Environment values of a request are never logged, stored or shown.
+//
+// It does not speak any debug protocol: what must be said to a debug server is in the adapter's Plan, and front ends are served by
+// broker/proxy.
+package broker

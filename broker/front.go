@@ -1,0 +1,112 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/broker/peer"
+	"github.com/debugbroker/debugbroker/broker/proxy"
+)
+
+// bind takes the session's local port: the one asked for, else the one that this host and language had before, else a free one.
+func (b *Broker) bind(req api.OpenRequest) (net.Listener, error) {
+	if req.LocalPort != 0 {
+		l, err := listenLocal(req.LocalPort)
+		if err != nil {
+			return nil, apiErrorf(api.CodePortBusy, "give another --local-port, or none: then a free one is taken", "local port %d: %v", req.LocalPort, err)
+		}
+		return l, nil
+	}
+	if port, err := b.store.Port(req.Host, req.Lang); err == nil && port != 0 {
+		if l, err := listenLocal(port); err == nil {
+			return l, nil
+		}
+	}
+	l, err := listenLocal(0)
+	if err != nil {
+		return nil, fmt.Errorf("listen on 127.0.0.1: %w", err)
+	}
+	return l, nil
+}
+
+func listenLocal(port int) (net.Listener, error) {
+	return net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+}
+
+// rememberPort lets the next session of this host and language have the same port.
+func (b *Broker) rememberPort(host, lang string, l net.Listener) {
+	port, err := portOf(l.Addr().String())
+	if err == nil {
+		err = b.store.SetPort(host, lang, port)
+	}
+	if err != nil {
+		b.log.Warn("remember the local port", "error", err)
+	}
+}
+
+// startProxy lets front ends in.
+func (s *session) startProxy(ctx context.Context, r *rig) {
+	cfg := proxy.Config{
+		Listener: r.listener, Protocol: string(r.plan.Protocol), RPC: r.plan.RPC, OneClient: r.plan.OneClient,
+		Dial: r.dial, WSPath: r.wsPath, Title: s.title(), SameUser: peer.SameUser,
+		OnClients: s.notifyClients,
+		OnEvent:   func(kind, text string) { s.b.events.add(s.id, kind, text) },
+		Log:       s.log,
+	}
+	if f := r.plan.BeforeFirst; f != nil {
+		cfg.BeforeFirst = func(ctx context.Context) error { return f(ctx, r.dial) }
+	}
+	if f := r.plan.AfterLast; f != nil {
+		cfg.AfterLast = func(ctx context.Context) error { return f(ctx, r.dial) }
+	}
+	p := proxy.New(cfg)
+	pctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() { // proxyEnd waits for it
+		defer close(ended)
+		if err := p.Run(pctx); err != nil && pctx.Err() == nil {
+			s.log.Error("local port", "error", err)
+		}
+	}()
+	r.proxy = p
+	r.proxyEnd = func() {
+		cancel()
+		<-ended
+	}
+}
+
+// title is what lists of debug targets show.
+func (s *session) title() string {
+	if len(s.cur.Command) > 0 {
+		return hostLabel(s.req.Host) + ": " + s.cur.Command[len(s.cur.Command)-1]
+	}
+	return hostLabel(s.req.Host)
+}
+
+// settle watches a program that runs at once for a moment: one that ends in it could not have been debugged.
+func (s *session) settle(ctx context.Context, r *rig) error {
+	if !s.req.NoWait || r.proc == nil || r.plan.Ready.Settle == 0 {
+		return nil
+	}
+	t := time.NewTimer(r.plan.Ready.Settle)
+	defer t.Stop()
+	select {
+	case e := <-r.exited:
+		if e.err != nil {
+			return e.err
+		}
+		s.cur.Exit = e.api()
+		waitFor(ctx, r.drained, lastWordsWait) // its last words come by other ways than its exit
+		return apiErrorf(api.CodeProgramEnded, "what it printed is above; without --no-wait it waits for the front end before it runs", "the program ended at once with %s", describeExit(*s.cur.Exit))
+	case <-t.C:
+		return nil
+	case <-r.host.Done():
+		return r.host.Err()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,128 @@
+package broker
+
+import (
+	"context"
+	"os"
+	"sync"
+
+	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/tunnel"
+	"github.com/debugbroker/debugbroker/tunnel/sshconfig"
+)
+
+// Hosts turns the names that users give into tunnel.Hosts: it resolves them in the ssh configuration and asks the pool for the link.
+type Hosts struct {
+	resolver *sshconfig.Resolver
+	pool     *tunnel.Pool
+	local    func() tunnel.Host
+
+	mu     sync.Mutex
+	caller api.Caller               // the newest that came with a request
+	known  map[string]tunnel.Target // by name, as last resolved; for showing links
+}
+
+// NewHosts joins a resolver and a pool. local returns a Host for this machine.
+func NewHosts(r *sshconfig.Resolver, p *tunnel.Pool, local func() tunnel.Host) *Hosts {
+	return &Hosts{resolver: r, pool: p, local: local, known: make(map[string]tunnel.Target)}
+}
+
+// Remember keeps what a caller brought of its shell's environment, for work that no request waits for.
+func (h *Hosts) Remember(c api.Caller) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.SSHAuthSock != "" {
+		h.caller.SSHAuthSock = c.SSHAuthSock
+	}
+	if c.KRB5CCName != "" {
+		h.caller.KRB5CCName = c.KRB5CCName
+	}
+	if c.Display != "" {
+		h.caller.Display = c.Display
+	}
+	if c.Path != "" {
+		h.caller.Path = c.Path
+	}
+}
+
+// Connect returns a Host; "" is this machine. The caller releases it. progress is told what is being waited for.
+func (h *Hosts) Connect(ctx context.Context, name string, progress func(string)) (tunnel.Host, error) {
+	if name == "" {
+		return h.local(), nil
+	}
+	h.mu.Lock()
+	caller := h.caller
+	h.mu.Unlock()
+	progress("reading the ssh configuration for " + name)
+	target, err := h.resolver.Resolve(ctx, name, environ(caller))
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	h.known[name] = target
+	h.mu.Unlock()
+	return h.pool.Host(ctx, name, target, tunnel.Caller{AuthSock: caller.SSHAuthSock}, progress)
+}
+
+// Link tells the state of a host's link, nil where there never was one.
+func (h *Hosts) Link(name string) *api.Link {
+	if name == "" {
+		return &api.Link{State: "local"}
+	}
+	h.mu.Lock()
+	target, ok := h.known[name]
+	h.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	st, ok := h.pool.Status(target.Key())
+	if !ok {
+		return &api.Link{State: "down"}
+	}
+	return &api.Link{State: st.State, RTT: float64(st.RTT.Microseconds()) / 1000, Reconnects: st.Reconnects}
+}
+
+// List returns the concrete hosts of the ssh configuration with what it says of them.
+func (h *Hosts) List(ctx context.Context) ([]api.Host, error) {
+	names, err := h.resolver.Hosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	env := environ(h.caller)
+	h.mu.Unlock()
+	out := make([]api.Host, 0, len(names))
+	for _, name := range names {
+		host := api.Host{Name: name, Link: h.Link(name)}
+		// A host that does not resolve is still a host of the file: it is listed with its name alone.
+		if t, err := h.resolver.Resolve(ctx, name, env); err == nil {
+			last := t.Last()
+			host.HostName, host.User, host.Port = last.HostName, last.User, last.Port
+		}
+		out = append(out, host)
+	}
+	return out, nil
+}
+
+// environ is the daemon's environment with what the caller's shell has instead: `ssh -G` may run Match exec and expand ${VAR}.
+func environ(c api.Caller) []string {
+	env := os.Environ()
+	for _, kv := range [][2]string{{"SSH_AUTH_SOCK", c.SSHAuthSock}, {"KRB5CCNAME", c.KRB5CCName}, {"DISPLAY", c.Display}, {"PATH", c.Path}} {
+		if kv[1] != "" {
+			env = append(env, kv[0]+"="+kv[1]) // the last one of a name wins in os/exec
+		}
+	}
+	return env
+}
+
+// streamLocal tells whether unix sockets on a host can be reached, as far as is known.
+func (b *Broker) streamLocal(host string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.noStreamLocal[host]
+}
+
+func (b *Broker) denyStreamLocal(host string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.noStreamLocal[host] = true
+}

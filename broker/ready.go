@@ -1,0 +1,293 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/debugbroker/debugbroker/adapters"
+	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/tunnel"
+)
+
+const (
+	readyTimeout  = 30 * time.Second // where the plan has none
+	endpointPoll  = 100 * time.Millisecond
+	maxEndpoint   = 64 << 10 // bytes of debugpy's endpoint file
+	lastWordsWait = time.Second
+)
+
+// watchers is what a session looks for in the output of its server.
+type watchers struct {
+	announced chan []string // submatches of Ready.Line, once
+	notices   chan string
+}
+
+// pump starts the goroutines that read a process's output: into the session's log, and to whoever looks for certain lines.
+func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watchers {
+	w := &watchers{announced: make(chan []string, 1), notices: make(chan string, 16)}
+	ending := make(chan struct{})
+	drained := make(chan struct{})
+	r.ending, r.drained = ending, drained
+	plan := r.plan
+	var announceOnce, endOnce sync.Once
+	read := func(from io.Reader, stream string) {
+		splitLines(from, func(line string) {
+			stream := stream
+			if plan.Ready.Line != nil {
+				if m := plan.Ready.Line.FindStringSubmatch(line); m != nil {
+					announceOnce.Do(func() { w.announced <- m })
+				}
+			}
+			if plan.Notices != nil {
+				if m := plan.Notices.FindStringSubmatch(line); len(m) > 1 {
+					select {
+					case w.notices <- m[1]:
+					default:
+					}
+				}
+			}
+			if plan.Ending != nil && plan.Ending.MatchString(line) {
+				endOnce.Do(func() { close(ending) })
+			}
+			if plan.ServerLine != nil && plan.ServerLine.MatchString(line) {
+				stream = "server"
+			}
+			s.out.add(stream, line, time.Now().UTC())
+		})
+	}
+	var both sync.WaitGroup
+	both.Go(func() { read(proc.Stdout(), "stdout") })
+	both.Go(func() { read(proc.Stderr(), "stderr") })
+	r.task(ctx, func(context.Context) {
+		both.Wait()
+		close(drained)
+	})
+	return w
+}
+
+// awaitReady waits until the server has announced its endpoint, and takes the endpoint from what it said.
+func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
+	timeout := r.plan.Ready.Timeout
+	if timeout == 0 {
+		timeout = readyTimeout
+	}
+	if c := s.b.config.Session.OpenTimeout; c > 0 {
+		timeout = c
+	}
+	s.say("waiting for " + r.plan.Server)
+	rctx, cancel := context.WithTimeoutCause(ctx, timeout, errNotReady)
+	defer cancel()
+	var file <-chan string
+	if r.plan.Ready.EndpointFile != "" {
+		c := make(chan string, 1)
+		file = c
+		path, host := r.plan.Ready.EndpointFile, r.host
+		r.tasks.Go(func() { pollEndpoint(rctx, host, path, c) }) // ends with rctx
+	}
+	for {
+		select {
+		case m := <-w.announced:
+			s.takeEndpoint(r, r.plan.Ready.Line, m)
+			s.takeNotices(w)
+			return nil
+		case addr := <-file:
+			r.address = addr
+			s.takeNotices(w)
+			return nil
+		case e := <-r.exited:
+			if e.err != nil {
+				return e.err
+			}
+			waitFor(ctx, r.drained, lastWordsWait)
+			return s.diedAtStart(r, e)
+		case <-r.host.Done():
+			return r.host.Err()
+		case <-rctx.Done():
+			if err := context.Cause(rctx); !errors.Is(err, errNotReady) {
+				return err
+			}
+			return apiErrorf(api.CodeNotReady, "what it printed is above; a longer open_timeout in the config gives it more time",
+				"%s did not announce itself within %s", r.plan.Server, timeout)
+		}
+	}
+}
+
+var errNotReady = errors.New("debug server not ready in time")
+
+func (s *session) takeNotices(w *watchers) {
+	for {
+		select {
+		case n := <-w.notices:
+			s.warn(n)
+		default:
+			return
+		}
+	}
+}
+
+// takeEndpoint reads the named groups of an announcement.
+func (s *session) takeEndpoint(r *rig, re *regexp.Regexp, m []string) {
+	for i, name := range re.SubexpNames() {
+		switch {
+		case m[i] == "":
+		case name == "addr" && r.plan.Address == "":
+			r.address = m[i]
+		case name == "path":
+			r.wsPath = m[i]
+		}
+	}
+}
+
+// pollEndpoint reads debugpy's endpoint file until it is there and whole.
+func pollEndpoint(ctx context.Context, host tunnel.Host, path string, out chan<- string) {
+	tick := time.NewTicker(endpointPoll)
+	defer tick.Stop()
+	for {
+		b, err := host.ReadFile(ctx, path, maxEndpoint)
+		if err == nil {
+			var v struct {
+				Client struct {
+					Host string `json:"host"`
+					Port int    `json:"port"`
+				} `json:"client"`
+			}
+			if json.Unmarshal(b, &v) == nil && v.Client.Port != 0 {
+				out <- net.JoinHostPort(v.Client.Host, strconv.Itoa(v.Client.Port))
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// diedAtStart says what it means that the server ended before it was ready.
+func (s *session) diedAtStart(r *rig, e ended) error {
+	text := s.out.tail(64 << 10)
+	for _, f := range r.plan.Failures {
+		m := f.Match.FindStringSubmatchIndex(text)
+		if m == nil {
+			continue
+		}
+		err := error(&adapters.Error{Code: f.Code, Message: string(f.Match.ExpandString(nil, f.Message, text, m)), Hint: f.Hint})
+		if f.Retry {
+			err = &againError{err: err}
+		}
+		return err
+	}
+	return apiErrorf(api.CodeProgramEnded, "what it printed is above", "%s ended with %s before it was ready", r.plan.Server, describeExit(*e.api()))
+}
+
+// inspect reads the remote's listening sockets: the server must be on loopback, helpers that escaped are written down, and what
+// other users there could do is told.
+func (s *session) inspect(ctx context.Context, r *rig, req adapters.Request) error {
+	if r.network != "tcp" {
+		return nil
+	}
+	port, err := portOf(r.address)
+	if err != nil {
+		return apiErrorf(api.CodeNotReady, "", "%s announced %q, which is no address", r.plan.Server, r.address)
+	}
+	all, err := r.host.Listeners(ctx)
+	if err != nil {
+		return fmt.Errorf("read the listening sockets of %s: %w", hostLabel(s.req.Host), err)
+	}
+	found := false
+	for _, l := range all {
+		if l.Port != port {
+			continue
+		}
+		found = true
+		if ip := net.ParseIP(l.Addr); ip == nil || !ip.IsLoopback() {
+			if req.Mode == adapters.Launch {
+				return apiErrorf(api.CodeExposed, "it has been stopped; this is a mistake in how it was started", "%s listens on %s, beyond loopback", r.plan.Server, net.JoinHostPort(l.Addr, strconv.Itoa(port)))
+			}
+			s.warn(fmt.Sprintf("the debug server listens on %s: everybody who reaches the host can run code in the program", net.JoinHostPort(l.Addr, strconv.Itoa(port))))
+		}
+		if r.plan.AdoptListener && r.proc != nil && l.PID != 0 && l.PID != r.proc.ID().PID {
+			if _, err := r.host.Adopt(ctx, req.Workspace, l.PID, false); err != nil {
+				return fmt.Errorf("write down the debug adapter: %w", err)
+			}
+		}
+	}
+	if !found && req.Mode == adapters.Port {
+		return apiErrorf(api.CodeNotFound, "start the debug server there, or name the port it listens on", "nothing listens on port %d of %s", port, hostLabel(s.req.Host))
+	}
+	if r.plan.Exposed {
+		s.warn(fmt.Sprintf("%d other accounts on %s could connect to the debug server at %s and run code as you: it has no password", r.facts.OtherUsers, hostLabel(s.req.Host), r.address))
+	}
+	return nil
+}
+
+// started has the first conversation with the server; it also proves that the endpoint can be reached.
+func (s *session) started(ctx context.Context, r *rig) error {
+	s.cur.Remote = r.remote()
+	if r.plan.Started == nil {
+		return s.checkForwarding(ctx, r)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	st, err := r.plan.Started(ctx, r.dial)
+	if err != nil {
+		if r.network == "unix" && !lost(r.host) && !exitedAlready(r) && s.req.Host != "" {
+			return &againError{err: err, noStreamLocal: true}
+		}
+		return fmt.Errorf("speak to %s: %w", r.plan.Server, err)
+	}
+	if st.PID != 0 {
+		s.cur.PID = &st.PID
+	}
+	if st.WSPath != "" {
+		r.wsPath = st.WSPath
+	}
+	if st.Version != "" {
+		s.cur.Server = st.Version
+	}
+	for _, w := range st.Warnings {
+		s.warn(w)
+	}
+	return nil
+}
+
+// checkForwarding proves, without touching a debug server that a bare connection would wedge, that the SSH server forwards TCP:
+// port 1 of the host answers "refused" where it does and "prohibited" where it does not.
+func (s *session) checkForwarding(ctx context.Context, r *rig) error {
+	if s.req.Host == "" || r.network != "tcp" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	c, err := r.host.Dial(ctx, "tcp", "127.0.0.1:1")
+	if err == nil {
+		c.Close()
+	}
+	if errors.Is(err, tunnel.ErrForbidden) {
+		return err
+	}
+	return nil
+}
+
+// exitedAlready tells whether the server has ended, without taking the news from who waits for it.
+func exitedAlready(r *rig) bool { return len(r.exited) > 0 }
+
+// waitFor waits for c, at most d.
+func waitFor(ctx context.Context, c <-chan struct{}, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-c:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

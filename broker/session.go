@@ -1,0 +1,212 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/debugbroker/debugbroker/adapters"
+	"github.com/debugbroker/debugbroker/broker/api"
+)
+
+// session is one debug session. Its goroutine, run, owns cur and rig; everybody else reads the snapshots that publish makes, and
+// ends it by cancelling its context with a cause.
+type session struct {
+	id      string
+	b       *Broker
+	req     api.OpenRequest
+	adapter adapters.Adapter
+	log     hclog.Logger
+	cancel  context.CancelCauseFunc
+
+	cur  api.Session // owned by run
+	view atomic.Pointer[api.Session]
+	// progress is what an opening session waits for.
+	progress atomic.Pointer[string]
+	tracker  Tracker // view or progress has changed
+	out      output
+
+	clients chan int      // how many front ends there are, from the proxy; the newest value only
+	opened  chan struct{} // closed when opening has ended, well or not
+	done    chan struct{} // closed when the session is over and its host as clean as it could be made
+}
+
+func newSession(b *Broker, id string, req api.OpenRequest, a adapters.Adapter, cancel context.CancelCauseFunc) *session {
+	now := time.Now().UTC().Truncate(time.Second)
+	mode := adapters.Launch
+	if req.Port != 0 {
+		mode = adapters.Port
+	}
+	s := &session{
+		id: id, b: b, req: req, adapter: a, cancel: cancel,
+		log:     b.log.With("session", id, "host", req.Host, "lang", a.Name()),
+		clients: make(chan int, 1),
+		opened:  make(chan struct{}),
+		done:    make(chan struct{}),
+		cur: api.Session{
+			ID: id, Host: req.Host, Lang: a.Name(), Mode: string(mode), Phase: api.PhaseOpening, Protocol: string(a.Protocol()),
+			Command: append([]string{}, req.Program...), Map: append([]api.PathMap{}, req.Map...),
+			Created: now, Expires: now.Add(req.TTL), Policy: "full", Reason: req.Reason, Warnings: []string{}, Left: []string{},
+		},
+	}
+	s.publish()
+	return s
+}
+
+// publish makes what run changed in cur visible.
+func (s *session) publish() {
+	v := s.cur
+	v.Warnings = append([]string{}, s.cur.Warnings...)
+	v.Left = append([]string{}, s.cur.Left...)
+	v.Map = append([]api.PathMap{}, s.cur.Map...)
+	s.view.Store(&v)
+	s.tracker.Bump()
+	s.b.tracker.Bump()
+}
+
+// snapshot is the session as it is now, its link included.
+func (s *session) snapshot() api.Session {
+	v := *s.view.Load()
+	if !v.Phase.Ended() {
+		v.Link = s.b.hosts.Link(s.req.Host)
+	}
+	return v
+}
+
+// say tells whoever waits for the session what is being waited for.
+func (s *session) say(text string) {
+	s.progress.Store(&text)
+	s.tracker.Bump()
+}
+
+// warn adds a warning once.
+func (s *session) warn(text string) {
+	for _, w := range s.cur.Warnings {
+		if w == text {
+			return
+		}
+	}
+	s.cur.Warnings = append(s.cur.Warnings, text)
+}
+
+func (s *session) setPhase(p api.Phase) {
+	s.cur.Phase = p
+	s.log.Info("phase", "phase", string(p))
+	s.publish()
+}
+
+// run is the session's whole life. It returns when the session is over.
+func (s *session) run(ctx context.Context) {
+	defer close(s.done)
+	r := &rig{}
+	err := s.open(ctx, r)
+	if err == nil {
+		s.setPhase(api.PhaseReady)
+		s.b.events.add(s.id, "ready", s.cur.Server+" on "+hostLabel(s.req.Host)+" at "+s.cur.Local)
+		close(s.opened)
+		err = s.serve(ctx, r)
+	} else {
+		// Why the context ended says more than what the interrupted operation made of it.
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		s.cur.Error = s.explain(err)
+	}
+	s.end(ctx, r, err)
+	select {
+	case <-s.opened:
+	default:
+		close(s.opened)
+	}
+}
+
+// explain turns an error of opening into what the user sees, with the output that may tell more.
+func (s *session) explain(err error) *api.Error {
+	e := *asAPI(err)
+	switch e.Code {
+	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound:
+		if e.Output == "" {
+			e.Output = s.out.tail(8 << 10)
+		}
+	}
+	return &e
+}
+
+// serve watches over a session that is ready until something ends it, and says what: nil is the end of the program.
+func (s *session) serve(ctx context.Context, r *rig) error {
+	ttl := time.NewTimer(time.Until(s.cur.Expires))
+	defer ttl.Stop()
+	for {
+		select {
+		case n := <-s.clients:
+			s.cur.Clients = n
+			s.cur.Phase = api.PhaseReady
+			if n > 0 {
+				s.cur.Phase = api.PhaseAttached
+			}
+			s.publish()
+		case e := <-r.exited:
+			return s.programEnded(ctx, r, e)
+		case e := <-r.watched:
+			return s.programEnded(ctx, r, e)
+		case <-r.ending:
+			// The server only waits for its front ends to leave; its exit then tells the program's status.
+			r.ending = nil
+			r.drain(ctx)
+		case <-r.host.Done():
+			return r.host.Err()
+		case <-ttl.C:
+			return errExpired
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// programEnded records how the program ended and lets the front ends read what is on its way to them.
+func (s *session) programEnded(ctx context.Context, r *rig, e ended) error {
+	if e.err != nil {
+		return e.err
+	}
+	// Delve's own exit is not its program's: a front end has told it to end both.
+	if !e.server || r.plan.Watch == nil {
+		s.cur.Exit = e.api()
+	}
+	text := "the program has ended"
+	if s.cur.Exit != nil {
+		text = "the program has ended with " + describeExit(*s.cur.Exit)
+	}
+	s.b.events.add(s.id, "exit", text)
+	s.publish()
+	r.drain(ctx)
+	return nil
+}
+
+// notifyClients is the proxy's callback. It keeps only the newest number, so that it never blocks.
+func (s *session) notifyClients(n int) {
+	for {
+		select {
+		case s.clients <- n:
+			return
+		default:
+		}
+		select {
+		case <-s.clients:
+		default:
+		}
+	}
+}
+
+// endPhase says in which phase a session ends for a cause.
+func endPhase(cause error) api.Phase {
+	switch {
+	case cause == nil, errors.Is(cause, errClosed), errors.Is(cause, errShutdown):
+		return api.PhaseClosed
+	case errors.Is(cause, errExpired):
+		return api.PhaseExpired
+	}
+	return api.PhaseFailed
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/store"
+)
+
+// verifyCommand is the hidden first argument with which brokerd starts itself to look at a database that may crash the process.
+const verifyCommand = "verify-store"
+
+// options is what the daemon was started with, all paths absolute.
+type options struct {
+	stateDir       string
+	socket         string
+	config         string
+	configExplicit bool
+	sshConfig      string
+	foreground     bool
+}
+
+func (o options) database() string { return filepath.Join(o.stateDir, "broker.db") }
+
+// shownConfig is the config as /info tells it: "" where there is none.
+func (o options) shownConfig() string {
+	if _, err := os.Stat(o.config); err != nil && !o.configExplicit {
+		return ""
+	}
+	return o.config
+}
+
+// execute runs the command line and returns the exit status. Errors go to stderr as `error:` and `hint:` lines, which brokerctl
+// passes on when it has started us, with a `code:` line for --json and its own exit status.
+func execute(ctx context.Context, args []string, stderr io.Writer) int {
+	cmd := command(os.Getenv)
+	cmd.SetArgs(args)
+	cmd.SetErr(stderr)
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	e := explain(err)
+	fmt.Fprintf(stderr, "error: %s\n", e.Message)
+	fmt.Fprintf(stderr, "code: %s\n", e.Code)
+	if e.Hint != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", e.Hint)
+	}
+	return e.Code.Exit()
+}
+
+func command(getenv func(string) string) *cobra.Command {
+	var o options
+	var socket string
+	cmd := &cobra.Command{
+		Use:   "brokerd",
+		Short: "The daemon behind brokerctl",
+		Long: `brokerd owns SSH links and debug sessions, and answers brokerctl on a private unix socket.
+brokerctl starts it when it is needed; there is no need to start it by hand.
+
+It logs to standard error under systemd or launchd and with --foreground, else to brokerd.log in the state directory.
+SIGTERM, or brokerctl stop, closes every session, cleans up on their hosts, and ends it.`,
+		Example: `  brokerd --foreground
+  BROKER_STATE_DIR=/tmp/second brokerd --foreground`,
+		Args:          cobra.NoArgs,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.resolve(socket, getenv); err != nil {
+				return err
+			}
+			return run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.stateDir, "state-dir", "", "directory of the database, the log and the lock (default: $BROKER_STATE_DIR, else $XDG_STATE_HOME/debugbroker)")
+	f.StringVar(&socket, "socket", "", "control socket (default: $BROKER_SOCKET, else broker.sock in the state directory)")
+	f.StringVar(&o.config, "config", "", "configuration file (default: $BROKER_CONFIG, else $XDG_CONFIG_HOME/debugbroker/config.toml)")
+	f.StringVar(&o.sshConfig, "ssh-config", "", "ssh configuration file, as ssh -F (default: $BROKER_SSH_CONFIG, else the config's ssh_config)")
+	f.BoolVar(&o.foreground, "foreground", false, "log to standard error")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return &api.Error{Code: api.CodeUsage, Message: err.Error(), Hint: "brokerd --help"}
+	})
+	cmd.AddCommand(&cobra.Command{
+		Use: verifyCommand + " FILE", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return store.VerifyInProcess(args[0]) },
+	})
+	return cmd
+}
+
+// resolve fills in what was not given on the command line.
+func (o *options) resolve(socket string, getenv func(string) string) error {
+	var err error
+	if o.stateDir == "" {
+		if o.stateDir, err = api.StateDir(getenv); err != nil {
+			return err
+		}
+	}
+	if o.stateDir, err = filepath.Abs(o.stateDir); err != nil {
+		return err
+	}
+	if o.socket, err = api.Socket(socket, func(name string) string {
+		if name == "BROKER_STATE_DIR" {
+			return o.stateDir
+		}
+		return getenv(name)
+	}); err != nil {
+		return err
+	}
+	if o.config, o.configExplicit, err = api.ConfigFile(o.config, getenv); err != nil {
+		return err
+	}
+	if o.sshConfig == "" {
+		o.sshConfig = getenv("BROKER_SSH_CONFIG")
+	}
+	if o.sshConfig != "" {
+		if o.sshConfig, err = filepath.Abs(o.sshConfig); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// explain translates what keeps the daemon from starting.
+func explain(err error) *api.Error {
+	var e *api.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var hinted interface{ Hint() string }
+	hint := ""
+	if errors.As(err, &hinted) {
+		hint = hinted.Hint()
+	}
+	code := api.CodeDaemon
+	var damaged *store.DamagedError
+	switch {
+	case errors.As(err, &damaged), errors.Is(err, store.ErrInUse):
+		code = api.CodeStore
+	}
+	return &api.Error{Code: code, Message: err.Error(), Hint: hint}
+}
+
+// version is the module's version as the Go toolchain stamped it.
+func version() string {
+	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" {
+		return bi.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/debugbroker/debugbroker/adapters"
+	"github.com/debugbroker/debugbroker/broker"
+	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/configs"
+	"github.com/debugbroker/debugbroker/store"
+	"github.com/debugbroker/debugbroker/tunnel"
+	"github.com/debugbroker/debugbroker/tunnel/sshconfig"
+)
+
+// serveGrace is how long requests under way may take to end after everything else has.
+const serveGrace = 5 * time.Second
+
+// run is the daemon's life: each thing that it needs is followed by its deferred release.
+func run(ctx context.Context, o options) error {
+	cfg, err := configs.Load(o.config, o.configExplicit)
+	if err != nil {
+		return err
+	}
+	if o.sshConfig == "" {
+		o.sshConfig = cfg.SSHConfig
+	}
+	if err := openStateDir(o.stateDir); err != nil {
+		return err
+	}
+	unlock, err := takeLock(o.stateDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	log, logFile, err := newLogger(logOptions{StateDir: o.stateDir, Level: cfg.LogLevel, Foreground: o.foreground, Stderr: os.Stderr, Getenv: os.Getenv})
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find our own program: %w", err)
+	}
+	st, err := store.Open(ctx, o.database(), store.Options{Verify: store.ChildVerifier(exe, verifyCommand)})
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+
+	resolver := sshconfig.NewResolver(sshconfig.Options{File: o.sshConfig, Log: log.Named("sshconfig")})
+	pool := tunnel.NewPool(tunnel.PoolOptions{Log: log.Named("tunnel")})
+	hosts := broker.NewHosts(resolver, pool, func() tunnel.Host { return tunnel.NewLocal(tunnel.LocalOptions{}) })
+	b := broker.New(broker.Options{
+		Config: cfg, Store: st, Hosts: hosts, Adapters: adapters.Builtin(), Log: log,
+		Info: api.DaemonInfo{
+			API: api.Version, Version: version(), PID: os.Getpid(), Started: time.Now().UTC(),
+			Config: o.shownConfig(), SSHConfig: o.sshConfig, StateDir: o.stateDir,
+		},
+	})
+	l, err := listen(o.socket)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	log.Info("ready", "socket", o.socket, "pid", os.Getpid(), "version", version())
+	err = live(ctx, b, pool, l)
+	log.Info("ended", "error", err)
+	return err
+}
+
+// live runs the parts until ctx is done or somebody asked the broker to stop. They end in order: sessions, then the API, so that
+// whoever waits for a session hears of its end, then the links.
+func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAPI()
+	poolCtx, stopPool := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopPool()
+
+	var g errgroup.Group
+	g.Go(func() error {
+		defer stopAPI()
+		return b.Run(ctx)
+	})
+	g.Go(func() error {
+		defer cancel()
+		defer stopPool()
+		return b.Serve(apiCtx, l, serveGrace)
+	})
+	g.Go(func() error { return pool.Run(poolCtx) })
+	g.Go(func() error {
+		select {
+		case <-b.Stopping():
+		case <-ctx.Done():
+		}
+		cancel()
+		return nil
+	})
+	return g.Wait()
+}
