@@ -28,7 +28,6 @@ var notHonoured = []struct {
 	{"setenv", "SetEnv", nil},
 	{"tunnel", "Tunnel", []string{"no", "false"}},
 	{"hostbasedauthentication", "HostbasedAuthentication", []string{"no", "false"}},
-	{"canonicalizehostname", "", nil}, // ssh -G has done it already
 }
 
 // tuning are options that a distribution may set for everybody: worth a warning where they differ from what ssh does here
@@ -44,9 +43,6 @@ var tuning = []struct{ name, say string }{
 	{"casignaturealgorithms", "CASignatureAlgorithms"},
 	{"pubkeyauthentication", "PubkeyAuthentication"},
 	{"preferredauthentications", "PreferredAuthentications"},
-	{"addkeystoagent", "AddKeysToAgent"},
-	{"compression", "Compression"},
-	{"rekeylimit", "RekeyLimit"},
 	{"requiredrsasize", "RequiredRSASize"},
 }
 
@@ -76,7 +72,7 @@ func warnings(values settings, base *baseline) []string {
 		list = append(list, "StrictHostKeyChecking "+strict+" is not honoured: only known host keys are accepted")
 	}
 	for _, option := range notHonoured {
-		if option.say != "" && set(values[option.name], option.idle) {
+		if set(values[option.name], option.idle) {
 			list = append(list, option.say+" is not honoured yet")
 		}
 	}

@@ -1,0 +1,137 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+)
+
+func TestHostKeys(t *testing.T) {
+	dir := t.TempDir()
+	id := filepath.Join(dir, "id")
+	server := startSSHD(t, []ssh.PublicKey{newKey(t, "ed25519", id, "").PublicKey()})
+	good := string(ssh.MarshalAuthorizedKey(server.hostKey))
+	other := string(ssh.MarshalAuthorizedKey(newKey(t, "ed25519", filepath.Join(dir, "other"), "").PublicKey()))
+	otherKind := string(ssh.MarshalAuthorizedKey(newKey(t, "rsa", filepath.Join(dir, "rsa"), "").PublicKey()))
+	name := fmt.Sprintf("[127.0.0.1]:%d", server.port)
+	garbage := "box ssh-quantum AAAAB3Nz\n@strange box ssh-ed25519 AAAA\nbox ssh-ed25519 !!!!\nbox\n|1|no|base64 " + other +
+		"|7|x|y " + other + "[::1 " + other + "! " + other + strings.Repeat("x", 100<<10) + " " + other + "\x00\xff\n"
+
+	tests := []struct {
+		name  string
+		known string
+		alias string
+		want  error
+		says  string
+		hint  string
+	}{
+		{name: "known", known: name + " " + good},
+		{name: "known, without the port", known: "127.0.0.1 " + good},
+		{name: "hashed", known: xknownhosts.HashHostname(name) + " " + good},
+		{name: "pattern", known: "127.0.0.* " + good},
+		{name: "after garbage", known: garbage + name + " " + good + garbage},
+		{name: "with carriage returns and a comment", known: "# hello\r\n" + name + " " + strings.TrimSpace(good) + " some comment\r\n"},
+		{name: "among others", known: "a,b,c " + other + name + " " + good},
+		{name: "alias", alias: "Stable", known: "stable " + good},
+		{name: "known, and another kind", known: name + " " + otherKind + name + " " + good},
+
+		{name: "unknown", known: "elsewhere " + good, want: ErrHostKey, says: "is unknown: ssh-ed25519 SHA256:", hint: "`ssh box` once"},
+		{name: "no file", want: ErrHostKey, says: "is unknown", hint: "accept the key"},
+		{name: "only garbage", known: garbage, want: ErrHostKey, says: "is unknown"},
+		{name: "negated", known: "!127.0.0.1,127.0.0.* " + good, want: ErrHostKey, says: "is unknown"},
+		{name: "another port's key", known: "[127.0.0.1]:1 " + good, want: ErrHostKey, says: "is unknown"},
+		{name: "changed", known: "# one\n\n" + name + " " + other, want: ErrHostKey, says: "known_hosts:3 has", hint: "attack"},
+		{name: "changed, though known without the port", known: name + " " + other + "127.0.0.1 " + good, want: ErrHostKey, says: "has changed"},
+		{name: "alias changed", alias: "stable", known: "stable " + other + name + " " + good, want: ErrHostKey, says: "has changed", hint: "ssh-keygen -R 'stable'"},
+		{name: "another kind", known: name + " " + otherKind, want: ErrHostKey, says: "keys of other kinds are in"},
+		{name: "revoked", known: name + " " + good + "@revoked * " + good, want: ErrHostKey, says: "known_hosts:2", hint: "stolen"},
+		{name: "a CA's, and no certificate", known: "@cert-authority * " + other, want: ErrHostKey},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			hop := server.hop(t, id)
+			hop.HostKeyAlias = test.alias
+			hop.UserKnownHostsFiles = []string{filepath.Join(dir, "nosuch"), filepath.Join(t.TempDir(), "known_hosts")}
+			if test.known != "" {
+				writeFile(t, hop.UserKnownHostsFiles[1], test.known)
+			}
+			err := dialOnce(t.Context(), []Hop{hop}, Caller{})
+			if !errors.Is(err, test.want) {
+				t.Fatalf("Dial = %v, want %v", err, test.want)
+			}
+			if err != nil {
+				checkWords(t, err, test.says, test.hint)
+			}
+			hop.UserKnownHostsFiles, hop.GlobalKnownHostsFiles = nil, hop.UserKnownHostsFiles
+			if err := dialOnce(t.Context(), []Hop{hop}, Caller{}); !errors.Is(err, test.want) {
+				t.Errorf("with the global files: Dial = %v, want %v", err, test.want)
+			}
+		})
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "debugbroker-known-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestHostCertificate(t *testing.T) {
+	dir := t.TempDir()
+	id := filepath.Join(dir, "id")
+	user := newKey(t, "ed25519", id, "")
+	ca := newKey(t, "ed25519", filepath.Join(dir, "ca"), "")
+	for _, principal := range []string{"127.0.0.1", "elsewhere"} {
+		t.Run(principal, func(t *testing.T) {
+			hostKey := filepath.Join(t.TempDir(), "certified")
+			host := newKey(t, "ed25519", hostKey, "")
+			cert := &ssh.Certificate{
+				Key: host.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{principal}, ValidBefore: ssh.CertTimeInfinity,
+			}
+			if err := cert.SignCert(zeroReader{}, ca); err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, hostKey+"-cert.pub", string(ssh.MarshalAuthorizedKey(cert)))
+			server := startSSHD(t, []ssh.PublicKey{user.PublicKey()}, "HostKey "+hostKey, "HostCertificate "+hostKey+"-cert.pub")
+			hop := server.hop(t, id)
+			writeFile(t, hop.UserKnownHostsFiles[0], "@cert-authority * "+string(ssh.MarshalAuthorizedKey(ca.PublicKey())))
+			err := dialOnce(t.Context(), []Hop{hop}, Caller{})
+			if principal == "elsewhere" {
+				if !errors.Is(err, ErrHostKey) {
+					t.Fatalf("Dial = %v, want ErrHostKey", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("Dial = %v", err)
+			}
+		})
+	}
+}
+
+type zeroReader struct{}
+
+func (zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// FuzzKnownLines holds that no file keeps the library from reading the lines that are well.
+func FuzzKnownLines(f *testing.F) {
+	key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPyj0tkqgTQOn4mVGZpKmZ8xCzdSIAKYMvTDWGUgVKX6"
+	for _, seed := range []string{"", "a " + key, "@revoked * " + key, "|1|AA==|AA== " + key, "[a]:1,!b " + key, "[a " + key, "a ssh-rsa AAAA", "\r\n# x"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "k")
+		writeFile(t, path, string(data)+"\nlast.example "+key+"\n")
+		hop := Hop{HostName: "last.example", UserKnownHostsFiles: []string{path}}
+		keys, err := loadHostKeys(&hop)
+		if err != nil {
+			t.Fatalf("loadHostKeys: %v", err)
+		}
+		if len(keys.db.HostKeys("last.example:22")) == 0 {
+			t.Fatal("the good line is not known")
+		}
+	})
+}

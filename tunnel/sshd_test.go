@@ -1,0 +1,352 @@
+package tunnel
+
+import (
+	"bufio"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/crypto/ssh"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// needTool finds a program that a test cannot do without.
+func needTool(t testing.TB, name, install string, also ...string) string {
+	t.Helper()
+	for _, candidate := range append([]string{name}, also...) {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed: %s", name, install)
+	}
+	t.Skipf("%s is not installed: %s", name, install)
+	return ""
+}
+
+// testSSHD is a real OpenSSH server on a loopback port.
+type testSSHD struct {
+	port    int
+	hostKey ssh.PublicKey
+	dir     string
+	cmd     *exec.Cmd
+	log     *lockedBuffer
+}
+
+// startSSHD runs sshd with further lines of configuration. authorized are the keys that it lets in.
+func startSSHD(t testing.TB, authorized []ssh.PublicKey, lines ...string) *testSSHD {
+	t.Helper()
+	bin := needTool(t, "sshd", "apt install openssh-server", "/usr/sbin/sshd")
+	if os.Geteuid() == 0 {
+		// The directory of privilege separation is compiled in, and sshd as root insists on it.
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &testSSHD{dir: t.TempDir(), log: &lockedBuffer{}}
+	hostSigner := newKey(t, "ed25519", filepath.Join(s.dir, "host"), "")
+	s.hostKey = hostSigner.PublicKey()
+	var keys strings.Builder
+	for _, key := range authorized {
+		keys.Write(ssh.MarshalAuthorizedKey(key))
+	}
+	writeFile(t, filepath.Join(s.dir, "authorized"), keys.String())
+	s.port = freePort(t)
+	config := append(lines, // sshd takes the first value of an option
+		fmt.Sprintf("ListenAddress 127.0.0.1:%d", s.port),
+		"HostKey " + filepath.Join(s.dir, "host"),
+		"AuthorizedKeysFile " + filepath.Join(s.dir, "authorized"),
+		"StrictModes no", "UsePAM no", "PidFile none", "LogLevel VERBOSE", "PermitRootLogin yes",
+		"PasswordAuthentication no", "KbdInteractiveAuthentication no",
+	)
+	writeFile(t, filepath.Join(s.dir, "config"), strings.Join(config, "\n")+"\n")
+	s.start(t, bin)
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *testSSHD) start(t testing.TB, bin string) {
+	t.Helper()
+	s.cmd = exec.Command(bin, "-D", "-e", "-f", filepath.Join(s.dir, "config"))
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	listening, drained := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(drained)
+		var once sync.Once
+		scanner := bufio.NewScanner(stderr)
+		for scanner.Scan() {
+			fmt.Fprintln(s.log, scanner.Text())
+			if strings.HasPrefix(scanner.Text(), "Server listening") {
+				once.Do(func() { close(listening) })
+			}
+		}
+	}()
+	t.Cleanup(func() { s.stop(); <-drained })
+	select {
+	case <-listening:
+	case <-drained:
+		t.Fatalf("sshd ended:\n%s", s.log)
+	case <-time.After(10 * time.Second):
+		t.Fatalf("sshd does not listen:\n%s", s.log)
+	}
+}
+
+// stop ends sshd and the children that serve connections. Each child makes a session of its own, so they are looked up.
+func (s *testSSHD) stop() {
+	if s.cmd.ProcessState != nil {
+		return
+	}
+	for _, pid := range children(s.cmd.Process.Pid) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// killConnections ends all connections that the server has, as a crash would.
+func (s *testSSHD) killConnections() {
+	for _, pid := range children(s.cmd.Process.Pid) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// children lists the processes below pid, the deepest last.
+func children(pid int) []int {
+	out, _ := exec.Command("ps", "-o", "pid=", "--ppid", fmt.Sprint(pid)).Output()
+	var all []int
+	for _, word := range strings.Fields(string(out)) {
+		var child int
+		if _, err := fmt.Sscan(word, &child); err == nil {
+			all = append(append(all, child), children(child)...)
+		}
+	}
+	return all
+}
+
+func (s *testSSHD) addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+// knownLine is what known_hosts says of the server.
+func (s *testSSHD) knownLine() string {
+	return fmt.Sprintf("[127.0.0.1]:%d %s", s.port, ssh.MarshalAuthorizedKey(s.hostKey))
+}
+
+// hop describes the server, known and with one identity.
+func (s *testSSHD) hop(t testing.TB, identities ...string) Hop {
+	t.Helper()
+	known := filepath.Join(t.TempDir(), "known_hosts")
+	writeFile(t, known, s.knownLine())
+	return Hop{
+		Alias: "box", HostName: "127.0.0.1", Port: s.port, User: me(t), IdentityFiles: identities, IdentityAgent: "none",
+		UserKnownHostsFiles: []string{known},
+	}
+}
+
+// newKey makes a key pair at path and path.pub; a passphrase encrypts it.
+func newKey(t testing.TB, kind, path, passphrase string) ssh.Signer {
+	t.Helper()
+	var private crypto.PrivateKey
+	var err error
+	switch kind {
+	case "ed25519":
+		_, private, err = ed25519.GenerateKey(rand.Reader)
+	case "rsa":
+		private, err = rsa.GenerateKey(rand.Reader, 2048)
+	case "ecdsa":
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var block *pem.Block
+	if passphrase == "" {
+		block, err = ssh.MarshalPrivateKey(private, "test")
+	} else {
+		block, err = ssh.MarshalPrivateKeyWithPassphrase(private, "test", []byte(passphrase))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, path, string(pem.EncodeToMemory(block)))
+	writeFile(t, path+".pub", string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+	return signer
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func me(t testing.TB) string {
+	t.Helper()
+	u, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Username
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// lockedBuffer is a buffer for several goroutines.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// relay is a TCP proxy that can stop forwarding without telling anybody: a black hole.
+type relay struct {
+	listener net.Listener
+	to       string
+	wg       sync.WaitGroup
+
+	mu     sync.Mutex
+	hole   chan struct{} // closed: nothing passes any more
+	conns  []net.Conn
+	dialed int
+}
+
+func newRelay(t testing.TB, to string) *relay {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{listener: l, to: to, hole: make(chan struct{})}
+	r.wg.Go(r.accept)
+	t.Cleanup(func() {
+		_ = l.Close()
+		r.mu.Lock()
+		for _, c := range r.conns {
+			_ = c.Close()
+		}
+		r.mu.Unlock()
+		r.wg.Wait()
+	})
+	return r
+}
+
+func (r *relay) port() int { return r.listener.Addr().(*net.TCPAddr).Port }
+
+func (r *relay) accepted() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dialed
+}
+
+func (r *relay) accept() {
+	for {
+		near, err := r.listener.Accept()
+		if err != nil {
+			return
+		}
+		far, err := net.Dial("tcp", r.to)
+		if err != nil {
+			_ = near.Close()
+			continue
+		}
+		r.mu.Lock()
+		r.dialed++
+		r.conns = append(r.conns, near, far)
+		r.mu.Unlock()
+		r.wg.Go(func() { r.copy(far, near) })
+		r.wg.Go(func() { r.copy(near, far) })
+	}
+}
+
+func (r *relay) copy(to, from net.Conn) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		select {
+		case <-r.hole:
+			if err != nil {
+				return
+			}
+			continue // swallow
+		default:
+		}
+		if n > 0 {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			_ = to.Close()
+			return
+		}
+	}
+}
+
+// swallow makes a black hole of the relay.
+func (r *relay) swallow() { close(r.hole) }
+
+// runCommand runs a command line on a connection and returns what it printed.
+func runCommand(t testing.TB, c carrier, line string) (string, Exit) {
+	t.Helper()
+	ch, err := c.exec(t.Context(), line)
+	if err != nil {
+		t.Fatalf("exec %q: %v", line, err)
+	}
+	defer ch.Close()
+	out, err := io.ReadAll(ch.Stdout())
+	if err != nil {
+		t.Fatalf("read output of %q: %v", line, err)
+	}
+	exit, err := ch.Wait()
+	if err != nil {
+		t.Fatalf("wait for %q: %v", line, err)
+	}
+	return string(out), exit
+}
