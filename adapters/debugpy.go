@@ -68,7 +68,7 @@ func (d debugpy) Plan(r Request) (Plan, error) {
 	}
 	p := Plan{
 		Server: "debugpy", Protocol: DAP, Network: "tcp", OneClient: true, Exposed: r.Host.OtherUsers > 0,
-		AfterLast: debugpyRelease,
+		AfterLast: debugpyRelease(stockPause),
 	}
 	if r.Mode == Port {
 		p.Address = "127.0.0.1:" + strconv.Itoa(r.Port)
@@ -106,10 +106,11 @@ func (d debugpy) Plan(r Request) (Plan, error) {
 		p.Env = append(p.Env[:len(p.Env):len(p.Env)], "DEBUGPY_ADAPTER_ENDPOINTS="+p.Ready.EndpointFile)
 		p.Argv = append(p.Argv, "-m", "debugpy")
 		// The file is there before the program is connected to the adapter, and a client that leaves in between ends the adapter.
-		p.Started = func(ctx context.Context, dial Dial) (Started, error) { return Started{}, debugpyRelease(ctx, dial) }
+		p.Started = func(ctx context.Context, dial Dial) (Started, error) { return Started{}, debugpyVisit(ctx, dial) }
 	} else {
 		p.Ready.Line = regexp.MustCompile(`^debugbroker ` + nonce + ` ready (?P<addr>127\.0\.0\.1:\d{1,5})$`)
 		p.Notices = regexp.MustCompile(`^debugbroker ` + nonce + ` notice (.*)$`)
+		p.AfterLast = debugpyRelease(releasePause)
 		p.Files = []File{{Name: debugpyLauncher, Data: debugpyBootstrap(nonce)}}
 		p.Argv = append(p.Argv, path.Join(r.Workspace, debugpyLauncher))
 	}

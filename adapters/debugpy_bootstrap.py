@@ -243,23 +243,50 @@ def start(here, nonce):
             while not came:
                 wait()
 
-        # A client that went before its answer came ended the adapter too (os._exit in a message loop).
+        # So did one that went while it was being answered: whatever a message handler throws ends the adapter (os._exit). What fails
+        # because the asker has gone is nobody's loss; the end of its session is dealt with when its connection is seen to end.
         from debugpy.common import messaging
 
-        respond = messaging.Request.respond
+        write, handle, respond = messaging.JsonIOStream.write_json, messaging.Request._handle, messaging.Request.respond
         response, gone = messaging.Response, messaging.JsonIOError
 
+        def marking_write(self, *args, **kwargs):
+            try:
+                return write(self, *args, **kwargs)
+            except gone:
+                self.debugbroker_lost = True
+                raise
+
+        def handle_if_there(self):
+            try:
+                handle(self)
+            except Exception:
+                if not hasattr(self.channel.stream, "debugbroker_lost"):
+                    raise
+
+        # Some are answered from the handler of another channel's message.
         def respond_if_there(self, body):
             try:
-                return respond(self, body)
+                respond(self, body)
             except gone as exc:
                 if exc.stream is not self.channel.stream:
                     raise
                 if self.response is None:
                     self.response = response(self.channel, 0, self, body)
 
+        # And one that went while it was being greeted, a bare connect and close too, ended the thread that accepts.
+        class Client(clients.Client):
+            def __init__(self, sock):
+                try:
+                    super(Client, self).__init__(sock)
+                except gone:
+                    pass
+
+        clients.Client = Client
         servers.Connection = Connection
         servers.wait_until_disconnected = wait_until_disconnected
+        messaging.JsonIOStream.write_json = marking_write
+        messaging.Request._handle = handle_if_there
         messaging.Request.respond = respond_if_there
 
     if sys.argv[1:2] == ["--adapter"]:

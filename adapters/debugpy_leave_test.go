@@ -49,21 +49,22 @@ func TestDebugpyLeave(t *testing.T) {
 		ends bool // stock debugpy does not survive it
 		do   func(c *dapClient, file string)
 	}{
-		{"connected only", false, false, func(c *dapClient, _ string) { c.event("output") }},
-		{"initialized only", false, false, func(c *dapClient, _ string) { c.ask("initialize", dict{"adapterID": "python"}, nil) }},
+		{"connected only", false, true, func(c *dapClient, _ string) {}},
+		{"greeted only", false, true, func(c *dapClient, _ string) { c.event("output") }},
+		{"initialized only", false, true, func(c *dapClient, _ string) { c.ask("initialize", dict{"adapterID": "python"}, nil) }},
 		{"before configurationDone", false, false, func(c *dapClient, file string) { c.begin(nil); c.breakpoints(file, 7) }},
 		{"in the attach request", false, true, func(c *dapClient, file string) {
 			c.ask("initialize", dict{"adapterID": "python"}, nil)
 			c.send("attach", dict{})
 		}},
-		{"running", true, false, func(c *dapClient, file string) { c.attach(nil, file) }},
+		{"running", true, true, func(c *dapClient, file string) { c.attach(nil, file) }},
 		{"at a breakpoint", true, false, func(c *dapClient, file string) { c.attach(nil, file, 7); c.stopped() }},
 		{"in a request", true, true, func(c *dapClient, file string) {
 			c.attach(nil, file, 7)
 			s := c.stopped()
 			c.send("evaluate", dict{"expression": "time.sleep(0.3)", "frameId": s.frames[0].Id, "context": "repl"})
 		}},
-		{"in a step", true, false, func(c *dapClient, file string) {
+		{"in a step", true, true, func(c *dapClient, file string) {
 			c.attach(nil, file, 7)
 			s := c.stopped()
 			c.send("next", dict{"threadId": s.thread})

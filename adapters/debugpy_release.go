@@ -13,11 +13,14 @@ import (
 	"github.com/google/go-dap"
 )
 
-// How long debugpyRelease tries, and how long it waits in between. The adapter needs tens of milliseconds, or a few hundred when
-// it is stock, to let go of a client that has dropped.
+// Times of debugpyRelease.
 const (
-	releaseTime  = 5 * time.Second
+	releaseTime = 5 * time.Second
+	// releasePause is between two tries; with the bootstrap's adapter a session is taken down in some milliseconds.
 	releasePause = 20 * time.Millisecond
+	// stockPause is before each try with a stock adapter, which needs up to 300 ms and, in newer versions, never accepts a client
+	// again when one comes in that time (it greets the old client about the new one, and its accepting thread dies of that).
+	stockPause = 500 * time.Millisecond
 )
 
 // errStillDebugged is the adapter's answer while the last client's session is not taken down yet.
@@ -27,19 +30,21 @@ var errStillDebugged = errors.New("still being debugged")
 // the client's connection goes, but a front end that comes back before that is done is told "already being debugged" and then never
 // gets its initialized event. So it attaches itself until it may, and leaves by the front door: the answer to disconnect comes
 // after the session is taken down.
-func debugpyRelease(ctx context.Context, dial Dial) error {
-	ctx, cancel := context.WithTimeout(ctx, releaseTime)
-	defer cancel()
-	for {
-		err := debugpyVisit(ctx, dial)
-		if !errors.Is(err, errStillDebugged) {
-			return err
+// The pause is what each try waits first.
+func debugpyRelease(pause time.Duration) func(context.Context, Dial) error {
+	return func(ctx context.Context, dial Dial) error {
+		ctx, cancel := context.WithTimeout(ctx, releaseTime)
+		defer cancel()
+		err := errStillDebugged
+		for errors.Is(err, errStillDebugged) {
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("release debugpy: %w", err)
+			case <-time.After(pause):
+				err = debugpyVisit(ctx, dial)
+			}
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("release debugpy: %w", err)
-		case <-time.After(releasePause):
-		}
+		return err
 	}
 }
 

@@ -1,0 +1,31 @@
+// Package adapters knows the debug servers: one small set of files a language, and the list of them in Builtin.
+//
+// An adapter is two pure functions. Probe says what to ask of the host, as POSIX sh that changes nothing there; Plan turns the
+// answers into data: a command line, how its readiness is told, which address it has, what its output means. The broker carries both
+// out over whatever reaches the host, plain SSH or a relay. What cannot be data, because it is a conversation (let a program go when
+// its front end has left, learn of its end), is a function of the plan over connections that the broker opens.
+//
+// # Goroutines
+//
+// None is started here but by context.AfterFunc, which the exchange that asked for it takes back before it returns.
+//
+// # Invariants
+//
+//   - Probe and Plan do no I/O, keep no state, and give the same answer to the same request.
+//   - What a host prints is not trusted: it is bounded, parsed by line, and never run.
+//   - Scripts get words only through quote. No value of Request.Env is in an error or a warning.
+//   - Every exchange ends by its context, at the latest after its own bound.
+//   - No TCP probe: debugpy's adapter never accepts again after a connection that was closed at once.
+//
+// # Python
+//
+// debugpy is started through debugpy_bootstrap.py, which runs `python -m debugpy` in its own process, so that the program sees what
+// it would see then (arguments, sys.path, __main__, environment, descriptors), with TCP_NODELAY between pydevd and debugpy's adapter
+// process, a paused thread that is woken when it is asked something, and an adapter that outlives clients which drop at a bad
+// moment. It checks what it hooks into; where that is not as known it runs unhooked and says so (Plan.Notices), or ends before the
+// program began and is planned again without it (Failure.Retry).
+//
+// # What it does not do
+//
+// It opens no connection by itself, starts no process, writes no file, and does not look into what front ends send.
+package adapters
