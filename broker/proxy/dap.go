@@ -47,7 +47,7 @@ func (c *client) serveDAP(run, ctx context.Context, br *bufio.Reader) {
 		if d.seat != nil {
 			parting = d.farewell
 		}
-		return duplex(c.front, far, func() error { return d.up(r, first, env) }, d.down, parting)
+		return duplex(c.front, far, func() error { return d.up(ctx, r, first, env) }, d.down, parting)
 	})
 	if err != nil {
 		refuse(err)
@@ -75,9 +75,9 @@ type dapRelay struct {
 }
 
 // up forwards from the front end to the server.
-func (d *dapRelay) up(r *dap.Reader, m dap.Message, env dap.Envelope) (err error) {
+func (d *dapRelay) up(ctx context.Context, r *dap.Reader, m dap.Message, env dap.Envelope) (err error) {
 	for {
-		if err := d.check(m, env); err != nil {
+		if err := d.check(ctx, m, env); err != nil {
 			_, _ = d.c.front.Write(dap.ErrorResponse(env.Seq, env.Command, err.Error()).Raw)
 			return refusal{err}
 		}
@@ -97,7 +97,7 @@ func (d *dapRelay) up(r *dap.Reader, m dap.Message, env dap.Envelope) (err error
 }
 
 // check looks at a message of the front end before it is forwarded.
-func (d *dapRelay) check(m dap.Message, env dap.Envelope) error {
+func (d *dapRelay) check(ctx context.Context, m dap.Message, env dap.Envelope) error {
 	d.lastSeq = max(d.lastSeq, env.Seq)
 	if env.Type != "request" || d.seat == nil {
 		return nil
@@ -108,7 +108,7 @@ func (d *dapRelay) check(m dap.Message, env dap.Envelope) error {
 	case "attach", "launch":
 		v, _ := dap.Find(m.Body(), "arguments", "subProcessId")
 		pid, _ := dap.Int(v)
-		return d.seat.attach(pid)
+		return d.seat.attach(ctx, pid)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ type seats struct {
 	guests    int           // undecided seats beside it
 	announced map[int]*seat // process id -> who has it, nil: nobody
 	taken     int           // seats at all
+	leaving   int           // of them, those whose front end has gone
 	changed   chan struct{}
 }
 
@@ -47,35 +48,43 @@ func newSeats() *seats {
 }
 
 // take finds a place for a connection. The first gets the front end's; another may stay undecided while there are subprocesses that
-// nobody has. It waits for one who is leaving, and a moment for one who may be: a front end that comes back at once is often seen
-// before its old connection's end.
-func (s *seats) take(ctx context.Context) (*seat, error) {
+// nobody has.
+func (s *seats) take(ctx context.Context) (one *seat, err error) {
+	return one, s.patiently(ctx, func() error {
+		one, err = s.place()
+		return err
+	})
+}
+
+// patiently calls try, with mu held, until it does not fail, and waits in between for those who are leaving, and a moment for those
+// who may be: a front end that comes back at once is often seen before its old connection's end.
+func (s *seats) patiently(ctx context.Context, try func() error) error {
 	hurry, cancel := context.WithTimeout(ctx, handoverTime)
 	defer cancel()
 	patience, cancel := context.WithTimeout(ctx, turnTime)
 	defer cancel()
 	for {
 		s.mu.Lock()
-		if one := s.place(); one != nil {
-			s.mu.Unlock()
-			return one, nil
-		}
+		err := try()
 		wait := hurry
-		if s.main.leaving {
+		if s.leaving > 0 {
 			wait = patience
 		}
 		changed := s.changed
 		s.mu.Unlock()
+		if err == nil {
+			return nil
+		}
 		select {
 		case <-changed:
 		case <-wait.Done():
-			return nil, errOccupied
+			return err
 		}
 	}
 }
 
 // place must be called with mu held.
-func (s *seats) place() *seat {
+func (s *seats) place() (*seat, error) {
 	one := &seat{all: s, role: roleMain}
 	switch {
 	case s.main == nil:
@@ -84,10 +93,10 @@ func (s *seats) place() *seat {
 		one.role = roleUndecided
 		s.guests++
 	default:
-		return nil
+		return nil, errOccupied
 	}
 	s.taken++
-	return one
+	return one, nil
 }
 
 // free counts the announced subprocesses that nobody has. mu is held.
@@ -115,10 +124,13 @@ func (s *seats) announce(pid int) bool {
 }
 
 // attach decides what a connection is by what it attaches to; pid is 0 where it named no subprocess.
-func (o *seat) attach(pid int) error {
+func (o *seat) attach(ctx context.Context, pid int) error {
+	return o.all.patiently(ctx, func() error { return o.decide(pid) })
+}
+
+// decide must be called with mu held.
+func (o *seat) decide(pid int) error {
 	s := o.all
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if o.role == roleChild {
 		return nil // the server refuses a second attach itself
 	}
@@ -158,8 +170,11 @@ func (s *seats) vacate(o *seat) {
 func (o *seat) leave() {
 	o.all.mu.Lock()
 	defer o.all.mu.Unlock()
-	o.leaving = true
-	o.all.change()
+	if !o.leaving {
+		o.leaving = true
+		o.all.leaving++
+		o.all.change()
+	}
 }
 
 // release gives the place to others.
@@ -168,6 +183,9 @@ func (o *seat) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.vacate(o)
+	if o.leaving {
+		s.leaving--
+	}
 	if s.taken--; s.taken == 0 { // whoever attaches next is told anew
 		clear(s.announced)
 	}
