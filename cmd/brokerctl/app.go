@@ -2,12 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/debugbroker/debugbroker/broker/api"
 )
 
 // app is one run of the command: where it writes to, and the flags that every verb has.
@@ -45,10 +49,15 @@ func (a *app) printJSON(v any) error {
 
 // print writes s to stdout. What of s came from the daemon has been cleaned.
 func (a *app) print(s string) error {
-	if _, err := io.WriteString(a.stdout, s); err != nil {
-		return fmt.Errorf("write to standard output: %w", err)
+	_, err := io.WriteString(a.stdout, s)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EPIPE):
+		return done{1} // whoever read our output has left, and needs no words about it
+	default:
+		return &api.Error{Code: api.CodeInternal, Message: fmt.Sprintf("write to standard output: %v", err), Hint: "what the command was for has been done"}
 	}
-	return nil
 }
 
 // say tells people something that is not the answer. Where stderr cannot be written there is nobody to tell.

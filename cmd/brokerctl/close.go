@@ -54,8 +54,7 @@ connect; the exit status is then 5.`,
 					a.say("no sessions")
 				}
 			}
-			slices.Sort(args)
-			return a.closed(ctx, closeEach(ctx, c, slices.Compact(args)))
+			return a.closed(ctx, closeEach(ctx, c, distinct(args)))
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every session")
@@ -77,6 +76,17 @@ func openIDs(ctx context.Context, c *api.Client) ([]string, error) {
 		}
 	}
 	return ids, nil
+}
+
+// distinct keeps the first of each.
+func distinct(ids []string) []string {
+	var out []string
+	for _, id := range ids {
+		if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // outcome is what became of closing one session: err where there is no answer.

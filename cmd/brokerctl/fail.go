@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"syscall"
 
 	"github.com/debugbroker/debugbroker/broker/api"
 )
@@ -25,8 +24,6 @@ func (a *app) finish(ctx context.Context, err error) int {
 		return 0
 	case errors.As(err, &d):
 		return d.status
-	case errors.Is(err, syscall.EPIPE):
-		return 1 // whoever read our output has left, and needs no words about it
 	}
 	e := classify(ctx, err)
 	if a.json {

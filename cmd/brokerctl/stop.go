@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,12 +49,17 @@ func (a *app) stop(ctx context.Context) error {
 		a.say("brokerd is not running")
 		return nil
 	}
-	if err != nil {
-		return err
-	}
 	bounded, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	if err := askToEnd(bounded, c, info, peer); err != nil {
+	if pid := int(peer.Load()); errors.Is(err, context.DeadlineExceeded) && pid > 1 {
+		// It listens and does not answer: who it is, the kernel has told.
+		a.warn("brokerd does not answer; it is sent a signal")
+		info.PID = pid
+		err = terminate(pid)
+	} else if err == nil {
+		err = askToEnd(bounded, c, info, pid)
+	}
+	if err != nil {
 		return err
 	}
 	if err := waitForEnd(bounded, c, info.PID); err != nil {
@@ -72,19 +76,23 @@ func (a *app) stop(ctx context.Context) error {
 
 // askToEnd asks over the API, and by a signal where the daemon is of another version and answers nothing but who it is. The signal
 // goes to the process that the kernel says listens, and only if that is the one it says it is.
-func askToEnd(ctx context.Context, c *api.Client, info api.DaemonInfo, peer *atomic.Int64) error {
+func askToEnd(ctx context.Context, c *api.Client, info api.DaemonInfo, peer int) error {
 	err := c.Stop(ctx)
 	var e *api.Error
 	if !errors.As(err, &e) || e.Code != api.CodeVersion {
 		return err
 	}
-	if pid := int(peer.Load()); pid > 1 && pid == info.PID {
-		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("signal brokerd (pid %d): %w", pid, err)
-		}
-		return nil
+	if peer > 1 && peer == info.PID {
+		return terminate(peer)
 	}
 	return err
+}
+
+func terminate(pid int) error {
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("signal brokerd (pid %d): %w", pid, err)
+	}
+	return nil
 }
 
 // waitForEnd waits until the process is gone and nobody, or another daemon, listens.

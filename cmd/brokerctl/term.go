@@ -19,7 +19,7 @@ import (
 //   - Both drop C0, DEL and C1 controls (U+009B begins an escape sequence as ESC [ does), the marks that change direction, the
 //     line and paragraph separators, and invisible characters which have no business in names, paths or program output.
 //     A byte that is not UTF-8 becomes U+FFFD: 0x9B alone is a control to some terminals.
-//   - Colour, and moving the cursor, only on a terminal; not with NO_COLOR set to anything, not with TERM=dumb.
+//   - Colour, and moving the cursor, only on a terminal; colour not with NO_COLOR set to anything, neither with TERM=dumb.
 //   - stdout carries the answer; stderr carries progress, warnings, `error: …` and `hint: …`.
 
 // clean makes s fit for a place where one line is expected.
