@@ -165,6 +165,19 @@ func JSON[T any](b *Broker, args ...string) T {
 	return v
 }
 
+// Lines runs a command whose --json is one object a line, and returns them.
+func Lines[T any](b *Broker, args ...string) []T {
+	b.t.Helper()
+	r := b.OK(withJSON(args)...)
+	var out []T
+	for line := range strings.Lines(r.Stdout) {
+		var v T
+		decode(b.t, line, &v)
+		out = append(out, v)
+	}
+	return out
+}
+
 // Fails runs brokerctl with --json, demands the exit code, and returns the error that it prints.
 func (b *Broker) Fails(code int, args ...string) api.Error {
 	b.t.Helper()
