@@ -1,0 +1,66 @@
+package configs
+
+import (
+	"time"
+)
+
+// Config is what the user can set. The zero value of a field that names something means "found as usual".
+type Config struct {
+	SSHConfig string // the ssh configuration, as ssh -F; "" is the user's own
+	Brokerd   string // the daemon that brokerctl starts; "" is the one beside itself
+	LogLevel  string // trace, debug, info, warn, error, off
+	Session   Session
+	Python    Python
+	Go        Go
+	Node      Node
+	Java      Java
+}
+
+// Session holds the limits of sessions.
+type Session struct {
+	TTL         time.Duration // how long a session lives where open does not say; 1 m to 30 days
+	OpenTimeout time.Duration // how long a debug server has to announce itself; 1 s to 1 h
+}
+
+// Python configures debugpy. Paths are on the remote.
+type Python struct {
+	Interpreters []string // tried before all others
+	Stock        bool     // start debugpy exactly as its makers do, without what makes it faster
+}
+
+// Go configures Delve.
+type Go struct {
+	Dlv string // on the remote; "" looks in the PATH
+}
+
+// Node configures node.
+type Node struct {
+	Node string // on the remote; "" looks in the PATH
+}
+
+// Java configures the JVM.
+type Java struct {
+	Java string // on the remote; "" looks in the PATH
+}
+
+// Default is the configuration without a file.
+func Default() Config {
+	return Config{
+		LogLevel: "info",
+		Session:  Session{TTL: 8 * time.Hour, OpenTimeout: time.Minute},
+	}
+}
+
+// Validate tells what is wrong with a configuration that did not come from Load unchanged. The error is a *Error without lines.
+func (c Config) Validate() error {
+	var problems []Problem
+	for _, f := range schema() {
+		for _, message := range f.problems(&c) {
+			problems = append(problems, Problem{Key: f.key, Message: message})
+		}
+	}
+	if len(problems) > 0 {
+		return &Error{Path: "configuration", Problems: problems}
+	}
+	return nil
+}
