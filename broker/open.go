@@ -224,8 +224,12 @@ func (s *session) start(ctx context.Context, r *rig, req adapters.Request) (tunn
 	if s.req.Host == "" && s.req.Caller.Path != "" {
 		env = append([]string{"PATH=" + s.req.Caller.Path}, env...) // --env PATH=… comes later and wins
 	}
+	cwd := r.plan.ServerCwd
+	if cwd == "" {
+		cwd = r.plan.Cwd
+	}
 	proc, err := r.host.Start(ctx, tunnel.Spec{
-		Workspace: req.Workspace, Argv: r.plan.Argv, Env: env, Cwd: r.plan.Cwd, Spare: r.plan.Spare,
+		Workspace: req.Workspace, Argv: r.plan.Argv, Env: env, Cwd: cwd, Spare: r.plan.Spare,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", r.plan.Server, err)
