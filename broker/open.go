@@ -53,10 +53,10 @@ func (s *session) open(ctx context.Context, r *rig) error {
 		return err
 	}
 	s.startProxy(ctx, r)
+	r.watchProgram(ctx)
 	if err := s.settle(ctx, r); err != nil {
 		return err
 	}
-	r.watchProgram(ctx)
 	s.b.rememberPort(s.req.Host, s.adapter.Name(), r.listener)
 	return nil
 }
@@ -101,8 +101,8 @@ func (s *session) connect(ctx context.Context, r *rig) error {
 		s.warn(w)
 	}
 	s.say("looking at " + hostLabel(s.req.Host))
-	if r.facts, err = r.host.Facts(ctx); err != nil {
-		return fmt.Errorf("look at %s: %w", hostLabel(s.req.Host), err)
+	if r.facts, err = s.b.hosts.Facts(ctx, r.host); err != nil {
+		return err
 	}
 	if err := s.b.ledger.replay(ctx, r.host); err != nil {
 		s.log.Warn("clean up after earlier sessions", "error", err)
