@@ -106,7 +106,13 @@ func TestDebugpyLeave(t *testing.T) {
 					}
 					c = dialDAP(t, d.addr)
 					c.attach(nil, file, 6)
-					if s := c.stopped(); s.frames[0].Line != 6 || s.locals["value"] == "" {
+					s := c.stopped()
+					if leave.name == "in a step" && s.frames[0].Line != 6 {
+						// Newer debugpy may end the step that its client did not live to see.
+						c.ask("continue", dict{"threadId": s.thread}, nil)
+						s = c.stopped()
+					}
+					if s.frames[0].Line != 6 || s.locals["value"] == "" {
 						t.Fatalf("stopped at %+v with %v", s.frames[0], s.locals)
 					}
 					c.drop()

@@ -74,7 +74,6 @@ type debuggee struct {
 	out     []string
 	changed chan struct{} // closed and renewed at each line
 	ended   chan struct{}
-	failed  bool
 }
 
 // launch probes, plans, starts and awaits readiness.
@@ -187,11 +186,6 @@ func (d *debuggee) line(what string, wanted func(string) bool) string {
 			d.t.Fatalf("no %s; printed:\n%s", what, d.output())
 		}
 	}
-}
-
-func (d *debuggee) prints(text string) {
-	d.t.Helper()
-	d.line(text, func(l string) bool { return l == text })
 }
 
 func (d *debuggee) output() string {
