@@ -9,10 +9,10 @@ import (
 )
 
 // leftoversLimit is how long what was ended may take to be gone.
-const leftoversLimit = 15 * time.Second
+const leftoversLimit = 20 * time.Second
 
 // Leftovers tells what came into being since it was taken: processes that bear a Broker's mark, TCP ports on which they or the daemon
-// listen, files in the TMPDIR of what the Broker starts.
+// listen, files in the TMPDIR of what the Broker starts, workspaces.
 type Leftovers struct {
 	t     testing.TB
 	stock *sandbox.Stock

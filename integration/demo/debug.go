@@ -149,6 +149,12 @@ func debugCDP(ctx context.Context, n narrator, addr string, p program) (err erro
 	return c.Close()
 }
 
+// jdb's prompt is "> " or "main[1] ", several in a row where the program ran in between.
+var (
+	jdbPromptAtEnd = regexp.MustCompile(`(> |\w+\[\d+\] )\z`)
+	jdbPrompts     = regexp.MustCompile(`^(> |\w+\[\d+\] )+`)
+)
+
 // debugJdb drives the JDK's own debugger.
 func debugJdb(ctx context.Context, n narrator, addr string, p program) (err error) {
 	n.step("Attaching jdb, the JDK's own debugger.")
@@ -168,10 +174,10 @@ func debugJdb(ctx context.Context, n narrator, addr string, p program) (err erro
 	next := strconv.Itoa(p.breakAt.line + 1)
 	for _, ask := range []struct{ line, want string }{
 		{"stop at " + class + ":" + line, `Set (deferred )?breakpoint|Deferring breakpoint`},
-		{"run", `Breakpoint hit: [^\n]*line=` + line + `\b[^\n]*\n`},
-		{"where", `\[1\] [^\n]*\n`},
+		{"run", `Breakpoint hit: [^\n]*line=` + line + `\b`},
+		{"where", `\[1\] `},
 		{"print square", `square = \d+`},
-		{"next", `Step completed: [^\n]*line=` + next + `\b[^\n]*\n`},
+		{"next", `Step completed: [^\n]*line=` + next + `\b`},
 		{"locals", `label = "[^"]*"`},
 		{"clear " + class + ":" + line, `Removed`},
 	} {
@@ -179,9 +185,13 @@ func debugJdb(ctx context.Context, n narrator, addr string, p program) (err erro
 		if err != nil {
 			return err
 		}
+		rest, err := c.Expect(ctx, jdbPromptAtEnd)
+		if err != nil {
+			return err
+		}
 		n.show("jdb> %s", ask.line)
-		for l := range strings.Lines(out) {
-			if l = strings.TrimSpace(l); l != "" && l != ">" {
+		for l := range strings.Lines(out + rest) {
+			if l = strings.TrimSpace(jdbPrompts.ReplaceAllString(l, "")); l != "" {
 				n.show("     %s", l)
 			}
 		}

@@ -113,6 +113,6 @@ func (h *house) closeSession(ctx context.Context, n narrator, s api.Session) err
 		return fmt.Errorf("left behind: %q", left)
 	}
 	n.show("processes with the demo's mark, besides the daemon: none")
-	n.show("files in the remote's temporary directory: none")
+	n.show("workspaces and other files in the remote's temporary directories: none")
 	return nil
 }

@@ -3,12 +3,14 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 )
 
-// Stock knows what there was when it was taken: processes that bear the mark, TCP ports on which they listen, files in the TMPDIR.
+// Stock knows what there was when it was taken: processes that bear the mark, TCP ports on which they listen, files in the TMPDIR, and
+// workspaces. A workspace bears no mark, so those of other brokers on the machine are seen too: Left gives them the time to go.
 type Stock struct {
 	mark   string
 	temp   string
@@ -30,31 +32,38 @@ func Take(mark, temp string, exempt func(Process) bool) (*Stock, error) {
 	return s, nil
 }
 
-// Left waits until nothing is left that has come into being since, and returns in words what is left when ctx is done.
-func (s *Stock) Left(ctx context.Context) ([]string, error) {
-	var left []string
-	var err error
-	Await(ctx, func() bool {
-		left, err = s.Added()
-		return err != nil || len(left) == 0
-	})
-	return left, err
-}
+// workspaces is where the broker makes its directories on a host: it takes the first that will do.
+var workspaces = []string{"/tmp/dbk-*", "/var/tmp/dbk-*"}
 
-// Added returns in words what has come into being since and is still there.
-func (s *Stock) Added() ([]string, error) {
-	all, err := s.look()
+// Left waits until nothing is left of what has come into being between Take and this call, and returns in words what is left when ctx is done.
+func (s *Stock) Left(ctx context.Context) ([]string, error) {
+	suspects, err := s.added()
 	if err != nil {
 		return nil, err
 	}
-	var added []string
-	for key, what := range all {
-		if !s.before[key] {
-			added = append(added, what)
+	gone := func() bool {
+		var now map[string]string
+		if now, err = s.added(); err != nil {
+			return true
 		}
+		// What is newer than this call is none of its business.
+		maps.DeleteFunc(suspects, func(key, _ string) bool { _, there := now[key]; return !there })
+		return len(suspects) == 0
 	}
-	slices.Sort(added)
-	return added, nil
+	Await(ctx, gone)
+	return slices.Sorted(maps.Values(suspects)), err
+}
+
+// Added returns in words what has come into being since Take and is still there.
+func (s *Stock) Added() ([]string, error) {
+	added, err := s.added()
+	return slices.Sorted(maps.Values(added)), err
+}
+
+func (s *Stock) added() (map[string]string, error) {
+	all, err := s.look()
+	maps.DeleteFunc(all, func(key, _ string) bool { return s.before[key] })
+	return all, err
 }
 
 // look maps what there is, by a key that is never used again, to words for it.
@@ -73,14 +82,17 @@ func (s *Stock) look() (map[string]string, error) {
 			all[key+" "+port] = fmt.Sprintf("%s of %s", port, p)
 		}
 	}
-	// Everything in there, not only what is named as a workspace: compilers and debug servers drop things too.
-	entries, err := os.ReadDir(s.temp)
-	if err != nil {
-		return nil, fmt.Errorf("look for files: %w", err)
-	}
-	for _, e := range entries {
-		path := filepath.Join(s.temp, e.Name())
-		all["file "+path] = fmt.Sprintf("file %s (%s)", path, e.Type())
+	// Everything in there, not only workspaces: compilers and debug servers drop things too.
+	for _, pattern := range append([]string{filepath.Join(s.temp, "*")}, workspaces...) {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("look for files: %w", err)
+		}
+		for _, path := range paths {
+			if st, err := os.Lstat(path); err == nil {
+				all["file "+path] = fmt.Sprintf("file %s (%s)", path, st.Mode())
+			}
+		}
 	}
 	return all, nil
 }
