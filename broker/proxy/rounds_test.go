@@ -218,7 +218,9 @@ func TestSlowloris(t *testing.T) {
 			}})
 			began := time.Now()
 			c := ln.connect()
+			dripped := make(chan struct{})
 			go func() {
+				defer close(dripped)
 				for _, b := range []byte(drip) {
 					time.Sleep(10 * time.Second)
 					if _, err := c.Write([]byte{b}); err != nil {
@@ -231,6 +233,7 @@ func TestSlowloris(t *testing.T) {
 				t.Errorf("%s: closed after %v", protocol, took)
 			}
 			c.Close()
+			<-dripped
 		})
 	}
 }
