@@ -58,7 +58,10 @@ func TestRounds(t *testing.T) {
 			}
 			select {
 			case inAfter <- struct{}{}:
-				<-goOn
+				select {
+				case <-goOn:
+				case <-ctx.Done():
+				}
 			case <-ctx.Done(): // the last round, when the test is over
 			}
 			d.write("after ended")
@@ -80,7 +83,7 @@ func TestRounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The newcomer has been taken in once nobody is pending; it must not have been let through.
-	r.await(t, "newcomer", func() bool { return len(r.pending) == 0 })
+	eventually(t, "newcomer", func() bool { return len(r.pending) == 0 })
 	if n := r.dialled(); n != 2 {
 		t.Fatalf("dialled %d times while AfterLast ran", n)
 	}
