@@ -76,6 +76,9 @@ func startSSHD(t testing.TB, authorized []ssh.PublicKey, lines ...string) *testS
 		"HostKey "+filepath.Join(s.dir, "host"),
 		"AuthorizedKeysFile "+filepath.Join(s.dir, "authorized"),
 		"StrictModes no", "UsePAM no", "PidFile none", "LogLevel VERBOSE", "PermitRootLogin yes",
+		// bash reads .bashrc for sshd's commands only at the outermost level: what people have there is slow, takes locks, and
+		// is none of a test's business.
+		"SetEnv SHLVL=9",
 		"PasswordAuthentication no", "KbdInteractiveAuthentication no",
 	)
 	writeFile(t, filepath.Join(s.dir, "config"), strings.Join(config, "\n")+"\n")
@@ -136,13 +139,14 @@ func (s *testSSHD) killConnections() {
 	}
 }
 
-// children lists the processes below pid, the deepest last.
+// children lists the sshd processes below pid. What they run is left alone: it ends by itself when its input does.
 func children(pid int) []int {
-	out, _ := exec.Command("ps", "-o", "pid=", "--ppid", fmt.Sprint(pid)).Output()
+	out, _ := exec.Command("ps", "-o", "pid=,comm=", "--ppid", fmt.Sprint(pid)).Output()
 	var all []int
-	for _, word := range strings.Fields(string(out)) {
+	for line := range strings.Lines(string(out)) {
 		var child int
-		if _, err := fmt.Sscan(word, &child); err == nil {
+		var name string
+		if _, err := fmt.Sscan(line, &child, &name); err == nil && strings.HasPrefix(name, "sshd") {
 			all = append(append(all, child), children(child)...)
 		}
 	}
