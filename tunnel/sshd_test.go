@@ -2,13 +2,6 @@ package tunnel
 
 import (
 	"bufio"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -171,40 +164,6 @@ func (s *testSSHD) hop(t testing.TB, identities ...string) Hop {
 	}
 }
 
-// newKey makes a key pair at path and path.pub; a passphrase encrypts it.
-func newKey(t testing.TB, kind, path, passphrase string) ssh.Signer {
-	t.Helper()
-	var private crypto.PrivateKey
-	var err error
-	switch kind {
-	case "ed25519":
-		_, private, err = ed25519.GenerateKey(rand.Reader)
-	case "rsa":
-		private, err = rsa.GenerateKey(rand.Reader, 2048)
-	case "ecdsa":
-		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var block *pem.Block
-	if passphrase == "" {
-		block, err = ssh.MarshalPrivateKey(private, "test")
-	} else {
-		block, err = ssh.MarshalPrivateKeyWithPassphrase(private, "test", []byte(passphrase))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, path, string(pem.EncodeToMemory(block)))
-	writeFile(t, path+".pub", string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
-	return signer
-}
-
 func writeFile(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -248,93 +207,6 @@ func (b *lockedBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
-
-// relay is a TCP proxy that can stop forwarding without telling anybody: a black hole.
-type relay struct {
-	listener net.Listener
-	to       string
-	wg       sync.WaitGroup
-
-	mu     sync.Mutex
-	hole   chan struct{} // closed: nothing passes any more
-	conns  []net.Conn
-	dialed int
-}
-
-func newRelay(t testing.TB, to string) *relay {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{listener: l, to: to, hole: make(chan struct{})}
-	r.wg.Go(r.accept)
-	t.Cleanup(func() {
-		_ = l.Close()
-		r.mu.Lock()
-		for _, c := range r.conns {
-			_ = c.Close()
-		}
-		r.mu.Unlock()
-		r.wg.Wait()
-	})
-	return r
-}
-
-func (r *relay) port() int { return r.listener.Addr().(*net.TCPAddr).Port }
-
-func (r *relay) accepted() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.dialed
-}
-
-func (r *relay) accept() {
-	for {
-		near, err := r.listener.Accept()
-		if err != nil {
-			return
-		}
-		far, err := net.Dial("tcp", r.to)
-		if err != nil {
-			_ = near.Close()
-			continue
-		}
-		r.mu.Lock()
-		r.dialed++
-		r.conns = append(r.conns, near, far)
-		r.mu.Unlock()
-		r.wg.Go(func() { r.copy(far, near) })
-		r.wg.Go(func() { r.copy(near, far) })
-	}
-}
-
-func (r *relay) copy(to, from net.Conn) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
-		select {
-		case <-r.hole:
-			if err != nil {
-				return
-			}
-			continue // swallow
-		default:
-		}
-		if n > 0 {
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			_ = to.Close()
-			return
-		}
-	}
-}
-
-// swallow makes a black hole of the relay.
-func (r *relay) swallow() { close(r.hole) }
 
 // runCommand runs a command line on a connection and returns what it printed.
 func runCommand(t testing.TB, c carrier, line string) (string, Exit) {
