@@ -198,7 +198,6 @@ func TestBlackHole(t *testing.T) {
 	}
 }
 
-// A connection that carries much is not given up because an answer queues behind the data.
 func TestPing(t *testing.T) {
 	_, hop := testBox(t)
 	conn, err := (&Dialer{}).Dial(t.Context(), NewTarget([]Hop{hop}), Caller{}, nil)
