@@ -31,7 +31,7 @@ func TestDelvePortShared(t *testing.T) {
 		t.Error("no pid")
 	}
 	must(t, "before first", plan.BeforeFirst(t.Context(), s.dial))
-	theirs := newDAPClient(t, s)
+	theirs := newDelveFrontEnd(t, s)
 	theirs.attach(goprogSource(t), tickLine-1)
 	expect[*dap.StoppedEvent](theirs)
 	theirs.leave()
@@ -43,7 +43,7 @@ func TestDelvePortShared(t *testing.T) {
 	defer rpc.Close()
 	all, err := rpc.Breakpoints(t.Context())
 	must(t, "breakpoints", err)
-	ours := newDAPClient(t, s)
+	ours := newDelveFrontEnd(t, s)
 	ours.begin()
 	ours.send(&dap.SetFunctionBreakpointsRequest{Request: ours.request("setFunctionBreakpoints"), Arguments: dap.SetFunctionBreakpointsArguments{
 		Breakpoints: []dap.FunctionBreakpoint{{Name: "main.main"}},

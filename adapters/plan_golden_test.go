@@ -2,15 +2,12 @@ package adapters
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
-
-var updateServers = flag.Bool("update-servers", false, "write the golden files of go, node and java plans anew")
 
 // records spells what a probe prints.
 func records(pairs ...string) string {
@@ -79,7 +76,7 @@ func TestPlans(t *testing.T) {
 			must(t, "plan", err)
 			file := filepath.Join("testdata", name+".golden")
 			got := written(plan)
-			if *updateServers {
+			if *update {
 				must(t, "write", os.WriteFile(file, []byte(got), 0o644))
 			}
 			want, err := os.ReadFile(file)

@@ -9,7 +9,7 @@ import (
 )
 
 // The probes run under whatever /bin/sh is on a host.
-func shells(t *testing.T) []string {
+func probeShells(t *testing.T) []string {
 	t.Helper()
 	var found []string
 	for _, name := range []string{"dash", "bash"} {
@@ -34,7 +34,7 @@ func TestDelveProbeKinds(t *testing.T) {
 		must(t, "mkdir", os.MkdirAll(filepath.Dir(p), 0o755))
 		must(t, "write", os.WriteFile(p, nil, mode))
 	}
-	for _, shell := range shells(t) {
+	for _, shell := range probeShells(t) {
 		for name, c := range map[string]struct {
 			program, cwd, local string
 			want                map[string]string
@@ -87,7 +87,7 @@ func TestNodeProbeFindsTheNewestOfNVM(t *testing.T) {
 		must(t, "tool", err)
 		must(t, "link", os.Symlink(p, filepath.Join(tools, name)))
 	}
-	for _, shell := range shells(t) {
+	for _, shell := range probeShells(t) {
 		req := probed(t, NewNode(), Request{Mode: Launch, Program: []string{"-e", "1"}, Host: Host{OS: "linux", Home: home, Path: tools}}, shell)
 		got := answers(req.Facts[nodeProbe])
 		if want := filepath.Join(home, ".nvm/versions/node/v20.10.1/bin/node"); got["node"] != want || strings.TrimSpace(got["version"]) != "v20.10.1" {
