@@ -191,4 +191,3 @@ func suiteAdopt(t *testing.T, h Host) {
 		t.Errorf("left %q, %v", left, err)
 	}
 }
-

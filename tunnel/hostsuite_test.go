@@ -237,4 +237,3 @@ func suiteRunCancelled(t *testing.T, h Host) {
 	}
 	eventually(t, "the script's processes are gone", func() bool { return !runs(ids[0]) && !runs(ids[1]) })
 }
-
