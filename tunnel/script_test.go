@@ -136,7 +136,7 @@ func TestNoShell(t *testing.T) {
 		})
 	}
 	t.Run("silent", func(t *testing.T) {
-		h := throughHost(t, "exec sleep 5")
+		h := throughHost(t, "exec sleep 1")
 		defer h.Release()
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()

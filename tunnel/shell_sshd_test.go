@@ -117,7 +117,9 @@ func shellSSHD(t *testing.T, force string) func() *plainSSH {
 		"authorized": string(ssh.MarshalAuthorizedKey(signer.PublicKey())),
 		"config": strings.Join([]string{
 			"ListenAddress " + addr, "HostKey " + dir + "/key", "AuthorizedKeysFile " + dir + "/authorized", "StrictModes no",
-			"UsePAM no", "PidFile none", "PermitRootLogin yes", "PasswordAuthentication no", "MaxSessions 100", "ForceCommand " + force,
+			"UsePAM no", "PidFile none", "PermitRootLogin yes", "PasswordAuthentication no", "MaxSessions 100",
+			"SetEnv SHLVL=5", // bash under sshd reads ~/.bashrc unless it is nested: keep the user's own out of the test
+			"ForceCommand " + force,
 		}, "\n") + "\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
