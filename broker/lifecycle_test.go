@@ -36,24 +36,29 @@ func TestRunEndsEverySession(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		opened := make(chan *session, 1000)
-		begun := make(chan struct{})
-		all.Go(func() {
-			defer close(opened)
-			for i := 0; ; i++ {
-				s, err := b.Open(api.OpenRequest{Lang: "java"})
-				if err != nil {
-					return
+		const openers = 8
+		opened := make(chan *session, openers*maxSessions)
+		begun := make(chan struct{}, openers)
+		var openings sync.WaitGroup
+		for range openers {
+			openings.Go(func() {
+				begun <- struct{}{}
+				for {
+					s, err := b.Open(api.OpenRequest{Lang: "java"})
+					if err != nil {
+						return
+					}
+					opened <- s
 				}
-				opened <- s
-				if i == 0 {
-					close(begun)
-				}
-			}
-		})
-		<-begun
+			})
+		}
+		for range openers {
+			<-begun
+		}
 		cancel()
 		all.Wait()
+		openings.Wait()
+		close(opened)
 		for s := range opened {
 			select {
 			case <-s.done:
