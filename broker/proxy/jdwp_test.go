@@ -172,8 +172,10 @@ func TestJDB(t *testing.T) {
 		} else {
 			d.want("Breakpoint hit")
 		}
+		d.want("main[1]") // jdb says what happened before it has made the thread its own, and then falls over a command
 		d.do("print App.n", "App.n = ")
 		d.do("next", "Step completed")
+		d.want("main[1]")
 		if i == 1 {
 			d.kill()
 			continue
