@@ -44,6 +44,7 @@ func (s *session) end(ctx context.Context, r *rig, cause error) {
 	s.setPhase(endPhase(cause))
 	s.b.events.add(s.id, string(s.cur.Phase), s.lastWords(cause))
 	s.b.keep(s)
+	s.b.trim()
 }
 
 // blame makes cause the session's error if it is one, and the first.

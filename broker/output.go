@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	maxLogBytes = 2 << 20 // text kept a session; the oldest lines go first
+	maxLogBytes = 2 << 20 // kept a session, lineCost included; the oldest lines go first
 	maxLogLine  = 16 << 10
+	// lineCost is what a line takes beside its text: a program may print nothing but line ends.
+	lineCost = 80
 	// partialWait is how long an unfinished line may wait for its end before it is shown: a prompt has none.
 	partialWait = 200 * time.Millisecond
 )
@@ -28,21 +30,51 @@ type output struct {
 	ending bool
 }
 
+func cost(l api.LogLine) int { return len(l.Text) + lineCost }
+
 func (o *output) add(stream, text string, now time.Time) {
 	o.mu.Lock()
-	o.lines = append(o.lines, api.LogLine{Time: now, Stream: stream, Text: text})
-	o.bytes += len(text) + 1
+	line := api.LogLine{Time: now, Stream: stream, Text: text}
+	o.lines = append(o.lines, line)
+	o.bytes += cost(line)
 	drop := 0
 	for o.bytes > maxLogBytes && drop < len(o.lines)-1 {
-		o.bytes -= len(o.lines[drop].Text) + 1
+		o.bytes -= cost(o.lines[drop])
 		drop++
 	}
-	if drop > 0 {
-		o.lines = append([]api.LogLine(nil), o.lines[drop:]...)
-		o.first += drop
-	}
+	o.drop(drop)
 	o.mu.Unlock()
 	o.tracker.Bump()
+}
+
+// drop forgets the first n lines. They are cut off, not copied over: append moves what is left when it needs room. mu is held.
+func (o *output) drop(n int) {
+	clear(o.lines[:n])
+	o.lines = o.lines[n:]
+	o.first += n
+}
+
+// size is about how much memory the lines take.
+func (o *output) size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
+// forget drops every line.
+func (o *output) forget() {
+	o.mu.Lock()
+	o.drop(len(o.lines))
+	o.lines, o.bytes = nil, 0
+	o.mu.Unlock()
+	o.tracker.Bump()
+}
+
+// next is the sequence number of the next line.
+func (o *output) next() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.first + len(o.lines)
 }
 
 // end says that nothing more will come, so that followers stop.
@@ -61,12 +93,13 @@ func (o *output) since(n int) (lines []api.LogLine, next int, ended bool) {
 	return append([]api.LogLine(nil), o.lines[skip:]...), o.first + len(o.lines), o.ending
 }
 
-// tail returns the last lines as text, at most limit bytes.
-func (o *output) tail(limit int) string {
+// tail returns the last lines from sequence number n on as text, at most limit bytes.
+func (o *output) tail(n, limit int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	size, i := 0, len(o.lines)
-	for i > 0 && size+len(o.lines[i-1].Text)+1 <= limit {
+	from := min(max(n-o.first, 0), i)
+	for i > from && size+len(o.lines[i-1].Text)+1 <= limit {
 		i--
 		size += len(o.lines[i].Text) + 1
 	}

@@ -18,10 +18,12 @@ import (
 )
 
 const (
-	readyTimeout  = 30 * time.Second // where the plan has none
-	endpointPoll  = 100 * time.Millisecond
-	maxEndpoint   = 64 << 10 // bytes of debugpy's endpoint file
-	lastWordsWait = time.Second
+	readyTimeout   = 30 * time.Second // where the plan has none
+	inspectTimeout = 20 * time.Second
+	startedTimeout = 45 * time.Second // Delve may still read a large program's symbols
+	endpointPoll   = 100 * time.Millisecond
+	maxEndpoint    = 64 << 10 // bytes of debugpy's endpoint file
+	lastWordsWait  = time.Second
 )
 
 // watchers is what a session looks for in the output of its server.
@@ -175,7 +177,7 @@ func pollEndpoint(ctx context.Context, host tunnel.Host, path string, out chan<-
 
 // diedAtStart says what it means that the server ended before it was ready.
 func (s *session) diedAtStart(r *rig, e ended) error {
-	text := s.out.tail(64 << 10)
+	text := s.out.tail(s.said, 64<<10) // what an earlier attempt printed has been judged
 	for _, f := range r.plan.Failures {
 		m := f.Match.FindStringSubmatchIndex(text)
 		if m == nil {
@@ -200,6 +202,8 @@ func (s *session) inspect(ctx context.Context, r *rig, req adapters.Request) err
 	if err != nil {
 		return apiErrorf(api.CodeNotReady, "", "%s announced %q, which is no address", r.plan.Server, r.address)
 	}
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
 	all, err := r.host.Listeners(ctx)
 	if err != nil {
 		return fmt.Errorf("read the listening sockets of %s: %w", hostLabel(s.req.Host), err)
@@ -237,11 +241,13 @@ func (s *session) started(ctx context.Context, r *rig) error {
 	if r.plan.Started == nil {
 		return s.checkForwarding(ctx, r)
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, startedTimeout)
 	defer cancel()
 	st, err := r.plan.Started(ctx, r.dial)
 	if err != nil {
-		if r.network == "unix" && !lost(r.host) && !exitedAlready(r) && s.req.Host != "" {
+		// sshd does not tell a socket that it does not forward from one that is not there (tunnel.ErrFarDial).
+		unreached := errors.Is(err, tunnel.ErrForbidden) || errors.Is(err, tunnel.ErrFarDial)
+		if r.network == "unix" && unreached && !exitedAlready(r) {
 			return &againError{err: err, noStreamLocal: true}
 		}
 		return fmt.Errorf("speak to %s: %w", r.plan.Server, err)

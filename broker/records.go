@@ -4,14 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/store"
 )
 
-// keepEnded is how long sessions that have ended are listed.
-const keepEnded = 24 * time.Hour
+const (
+	keepEnded = 24 * time.Hour // sessions that have ended are listed for so long
+	// Of those the newest stay in memory, with what they printed; the others are read from their records.
+	maxEnded       = 256
+	maxEndedOutput = 64 << 20 // bytes
+)
 
 // keep writes a session's record; that it fails is logged: the session is worth more than its record.
 func (b *Broker) keep(s *session) {
@@ -62,6 +67,36 @@ func decodeView(rec store.Session) (api.Session, error) {
 	}
 	err := json.Unmarshal(rec.View, &v)
 	return v, err
+}
+
+// trim lets go of what ended sessions keep in memory, the oldest first, as far as it is too much.
+func (b *Broker) trim() {
+	type old struct {
+		*session
+		ended time.Time
+	}
+	var list []old
+	b.mu.Lock()
+	for _, s := range b.sessions {
+		if v := s.view.Load(); v.Ended != nil {
+			list = append(list, old{s, *v.Ended})
+		}
+	}
+	b.mu.Unlock()
+	slices.SortFunc(list, func(x, y old) int { return y.ended.Compare(x.ended) })
+	bytes := 0
+	for i, s := range list {
+		bytes += s.out.size()
+		if i < maxEnded && bytes <= maxEndedOutput {
+			continue
+		}
+		s.out.forget()
+		if _, err := b.store.Session(s.id); err == nil { // else memory is the only place where it is known
+			b.mu.Lock()
+			delete(b.sessions, s.id)
+			b.mu.Unlock()
+		}
+	}
 }
 
 // prune forgets sessions that ended a day ago.

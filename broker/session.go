@@ -26,6 +26,7 @@ type session struct {
 	cancel  context.CancelCauseFunc
 
 	cur  api.Session // owned by run
+	said int         // owned by run: where in out the server's present start begins
 	view atomic.Pointer[api.Session]
 	// progress is what an opening session waits for.
 	progress atomic.Pointer[string]
@@ -150,7 +151,7 @@ func (s *session) explain(err error) *api.Error {
 	switch e.Code {
 	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound:
 		if e.Output == "" {
-			e.Output = s.out.tail(8 << 10)
+			e.Output = s.out.tail(s.said, 8<<10)
 		}
 	}
 	return &e
