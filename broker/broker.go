@@ -58,7 +58,7 @@ func New(o Options) *Broker {
 		config: o.Config, store: o.Store, hosts: o.Hosts, adapters: o.Adapters, log: o.Log, info: o.Info,
 		now: time.Now, stopping: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
 	}
-	b.ledger = newLedger(o.Store, o.Hosts, &b.events, o.Log.Named("ledger"))
+	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.cleaned, o.Log.Named("ledger"))
 	return b
 }
 
@@ -112,7 +112,7 @@ func (b *Broker) Open(req api.OpenRequest) (*session, error) {
 		return nil, err
 	}
 	b.events.add(s.id, "opening", a.Name()+" on "+hostLabel(req.Host))
-	b.keep(s)
+	b.keep(s.view.Load())
 	go s.run(ctx) // Run waits for done
 	return s, nil
 }
@@ -219,19 +219,23 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 	}
 	out := api.Closed{ID: id, Left: []string{}}
 	pending, err := b.ledger.pending(id)
-	if err != nil || !pending {
+	if err != nil || len(pending) == 0 {
 		return out, err
+	}
+	if out.Left = v.Left; len(out.Left) == 0 {
+		out.Left = pending
 	}
 	// Something is still there: a further try, for which the host may have to be connected to again.
 	if err := b.ledger.visit(ctx, v.Host); err != nil {
-		out.Left, out.Error = v.Left, asAPI(fmt.Errorf("clean-up is pending: %w", err))
+		out.Error = asAPI(fmt.Errorf("clean-up is pending: %w", err))
 		return out, nil
 	}
-	if pending, err = b.ledger.pending(id); err == nil && pending {
-		out.Left = v.Left
-		out.Error = apiErrorf(api.CodeCleanUp, "end it by hand on the host", "something is left on %s", hostLabel(v.Host))
+	if pending, err = b.ledger.pending(id); err != nil || len(pending) == 0 {
+		out.Left = []string{}
+		return out, err
 	}
-	return out, err
+	out.Error = apiErrorf(api.CodeCleanUp, "end it by hand on the host", "something is left on %s", hostLabel(v.Host))
+	return out, nil
 }
 
 func (b *Broker) languages() []string {

@@ -39,12 +39,37 @@ func (s *session) end(ctx context.Context, r *rig, cause error) {
 		}
 	}
 	s.out.end()
-	now := time.Now().UTC().Truncate(time.Second)
-	s.cur.Ended, s.cur.Clients = &now, 0
-	s.setPhase(endPhase(cause))
+	s.last(endPhase(cause))
 	s.b.events.add(s.id, string(s.cur.Phase), s.lastWords(cause))
-	s.b.keep(s)
+	s.b.keep(s.view.Load())
 	s.b.trim()
+}
+
+// last publishes the session as it stays. What a replay has found clean meanwhile is not left.
+func (s *session) last(p api.Phase) {
+	now := time.Now().UTC().Truncate(time.Second)
+	s.leftMu.Lock()
+	if s.gone {
+		s.cur.Left = nil
+	}
+	s.cur.Ended, s.cur.Clients, s.cur.Phase = &now, 0, p
+	s.final = true
+	s.publish()
+	s.leftMu.Unlock()
+	s.log.Info("phase", "phase", string(p))
+}
+
+// cleaned notes that a replay has found nothing left on the host, and returns the snapshot to keep; nil where run will.
+func (s *session) cleaned() *api.Session {
+	s.leftMu.Lock()
+	defer s.leftMu.Unlock()
+	if s.gone = true; !s.final {
+		return nil
+	}
+	v := *s.view.Load()
+	v.Left = []string{}
+	s.view.Store(&v)
+	return &v
 }
 
 // blame makes cause the session's error if it is one, and the first.

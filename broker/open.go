@@ -94,7 +94,7 @@ func (s *session) connect(ctx context.Context, r *rig) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var err error
-	if r.host, err = s.b.hosts.Connect(ctx, s.req.Host, s.say); err != nil {
+	if r.host, err = s.b.hosts.Connect(ctx, s.req.Host, s.req.Caller, s.say); err != nil {
 		return err
 	}
 	for _, w := range r.host.Warnings() {

@@ -19,8 +19,7 @@ const (
 )
 
 // keep writes a session's record; that it fails is logged: the session is worth more than its record.
-func (b *Broker) keep(s *session) {
-	v := *s.view.Load()
+func (b *Broker) keep(v *api.Session) {
 	view, err := json.Marshal(v)
 	if err == nil {
 		err = b.store.PutSession(store.Session{
@@ -29,8 +28,28 @@ func (b *Broker) keep(s *session) {
 		})
 	}
 	if err != nil {
-		b.log.Error("write the session's record", "session", s.id, "error", err)
+		b.log.Error("write the session's record", "session", v.ID, "error", err)
 	}
+}
+
+// cleaned notes that nothing is left any more of a session that has ended.
+func (b *Broker) cleaned(id string) {
+	s, old, err := b.find(id)
+	switch {
+	case err != nil:
+		return // forgotten after a day; its host was out of reach for longer
+	case s != nil:
+		v := s.cleaned()
+		if v == nil {
+			return
+		}
+		<-s.done // it is about to keep what it has seen last
+		b.keep(v)
+	default:
+		old.Left = []string{}
+		b.keep(old)
+	}
+	b.tracker.Bump()
 }
 
 // Recover marks the sessions of an earlier daemon as failed: plain SSH does not carry them over. What they left is in the ledger. It

@@ -23,7 +23,7 @@ func TestEndedSessionsAreTrimmed(t *testing.T) {
 		s.cur.Phase, s.cur.Ended = api.PhaseClosed, &ended
 		s.publish()
 		close(s.done)
-		f.b.keep(s)
+		f.b.keep(s.view.Load())
 		f.b.mu.Lock()
 		f.b.sessions[s.id] = s
 		f.b.mu.Unlock()

@@ -33,6 +33,10 @@ type session struct {
 	tracker  Tracker // view or progress has changed
 	out      output
 
+	leftMu sync.Mutex // between the end and a clean-up that is faster
+	gone   bool       // nothing is left on the host after all
+	final  bool       // view is the last that run publishes
+
 	clients chan int      // how many front ends there are, from the proxy; the newest value only
 	opened  chan struct{} // closed when opening has ended, well or not
 	done    chan struct{} // closed when the session is over and its host as clean as it could be made

@@ -71,7 +71,7 @@ func newFixtureAt(t *testing.T, a adapters.Adapter, host *fakeHost, db string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	hosts := NewHosts(nil, nil, func() tunnel.Host { return host })
+	hosts := NewHosts(nil, nil, host.connect)
 	cfg := configs.Default()
 	b := New(Options{Config: cfg, Store: st, Hosts: hosts, Adapters: []adapters.Adapter{a}, Log: hclog.NewNullLogger()})
 	if err := b.Recover(); err != nil {
@@ -300,7 +300,7 @@ func TestLinkLost(t *testing.T) {
 	if v.Phase != api.PhaseFailed || v.Error == nil || v.Error.Code != api.CodeLinkLost || len(v.Left) != 1 {
 		t.Errorf("phase %s, error %+v, left %q", v.Phase, v.Error, v.Left)
 	}
-	if pending, err := f.b.ledger.pending(s.id); err != nil || !pending {
+	if pending, err := f.b.ledger.pending(s.id); err != nil || len(pending) == 0 {
 		t.Errorf("the ledger forgot what is on the host: %v, %v", pending, err)
 	}
 }
