@@ -44,8 +44,9 @@ type Broker struct {
 	events   events
 	tracker  Tracker // some session has changed
 	now      func() time.Time
-	stopping chan struct{}
+	stopping chan struct{} // somebody has asked for the daemon's end
 	stopOnce sync.Once
+	over     chan struct{} // the last session has ended, and there will be no more
 
 	mu            sync.Mutex
 	sessions      map[string]*session
@@ -56,7 +57,7 @@ type Broker struct {
 func New(o Options) *Broker {
 	b := &Broker{
 		config: o.Config, store: o.Store, hosts: o.Hosts, adapters: o.Adapters, log: o.Log, info: o.Info,
-		now: time.Now, stopping: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
+		now: time.Now, stopping: make(chan struct{}), over: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
 	}
 	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.cleaned, o.Log.Named("ledger"))
 	return b
@@ -83,6 +84,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	for _, s := range open {
 		<-s.done // bounded: see session.end
 	}
+	close(b.over)
 	tasks.Wait()
 	return nil
 }
