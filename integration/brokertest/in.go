@@ -1,0 +1,13 @@
+package brokertest
+
+import "testing"
+
+// In is the same Broker for a subtest, which is then the one that fails.
+func (b *Broker) In(t testing.TB) *Broker {
+	c := *b
+	c.t = t
+	return &c
+}
+
+// Dir is the broker's own directory, where its brokerctl runs; tests may put files into it.
+func (b *Broker) Dir() string { return b.dir }
