@@ -3,7 +3,8 @@
 set -f
 path=${path:-$PATH}
 begun=$(date +%s)
-limit=; command -v timeout >/dev/null 2>&1 && limit='timeout -k 1 8'
+limit='timeout -k 1 8'
+$limit true >/dev/null 2>&1 || limit=
 
 home_of() { case $1 in '~') printf '%s.' "$HOME" ;; '~/'*) printf '%s.' "$HOME/${1#'~/'}" ;; *) printf '%s.' "$1" ;; esac; }
 

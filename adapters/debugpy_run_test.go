@@ -33,16 +33,23 @@ func need(t testing.TB, tool, install string) string {
 	return ""
 }
 
+// systemPython is the interpreter that the distribution's debugpy is for.
+const systemPython = "/usr/bin/python3"
+
+func needDebugpy(t testing.TB) {
+	t.Helper()
+	if exec.Command(systemPython, "-c", "import debugpy").Run() != nil {
+		need(t, "debugpy for "+systemPython, "apt install python3-debugpy")
+	}
+}
+
 // probe answers a request's probes as a host would, by sh.
 func probe(t testing.TB, sh string, r Request) Request {
 	t.Helper()
 	r.Facts = map[string]string{}
 	for _, c := range NewDebugpy().Probe(r) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		cmd := exec.CommandContext(ctx, sh)
-		cmd.Stdin = strings.NewReader("exec </dev/null\n" + c.Script)
-		cmd.Args = []string{sh, "-c", c.Script}
-		cmd.Stdin = nil
+		cmd := exec.CommandContext(ctx, sh, "-c", c.Script)
 		cmd.Env = []string{"HOME=" + r.Host.Home, "PATH=/usr/bin:/bin"}
 		var diagnostics strings.Builder
 		cmd.Stderr = &diagnostics
@@ -67,7 +74,6 @@ type debuggee struct {
 	out     []string
 	changed chan struct{} // closed and renewed at each line
 	ended   chan struct{}
-	failed  bool
 }
 
 // launch probes, plans, starts and awaits readiness.
@@ -85,16 +91,13 @@ func launch(t testing.TB, r Request) *debuggee {
 
 func planFor(t testing.TB, r Request) Plan {
 	t.Helper()
-	need(t, "/usr/bin/python3", "apt install python3-debugpy")
-	if err := exec.Command("/usr/bin/python3", "-c", "import debugpy").Run(); err != nil {
-		need(t, "debugpy", "apt install python3-debugpy")
-	}
+	needDebugpy(t)
 	r.Mode = Launch
 	if r.Host.Home == "" {
 		r.Host.Home = t.TempDir()
 	}
 	if r.Interpreter == "" {
-		r.Interpreter = "/usr/bin/python3"
+		r.Interpreter = systemPython
 	}
 	if r.Workspace == "" {
 		r.Workspace = t.TempDir()
@@ -183,11 +186,6 @@ func (d *debuggee) line(what string, wanted func(string) bool) string {
 			d.t.Fatalf("no %s; printed:\n%s", what, d.output())
 		}
 	}
-}
-
-func (d *debuggee) prints(text string) {
-	d.t.Helper()
-	d.line(text, func(l string) bool { return l == text })
 }
 
 func (d *debuggee) output() string {

@@ -70,15 +70,19 @@ func (delve) planLaunch(req Request) (Plan, error) {
 
 	talk := newDelveTalk(false)
 	talk.wait = req.Wait
+	var watched time.Duration
+	if !req.Wait {
+		watched = settle // Delve outlives its program: Watch tells
+	}
 	plan := Plan{
 		Server: "Delve", Argv: argv, Env: env, Cwd: cwd, ServerCwd: target.buildDir, Spare: true,
 		Program: req.Program,
-		Ready:   Ready{Line: delveReady, Timeout: timeout},
+		Ready:   Ready{Line: delveReady, Timeout: timeout, Settle: watched},
 		Network: network, Address: address,
 		Protocol: DAP, RPC: true, OneClient: true,
 		Started: talk.started, BeforeFirst: talk.beforeFirst, AfterLast: talk.afterLast, Watch: talk.watch, Stop: talk.stop,
 		ServerLine: delveServerLine,
-		Failures:   delveFailures(network),
+		Failures:   delveFailures(network, target.build),
 		// Elsewhere than on Linux Delve's --only-same-user lets everybody in on TCP.
 		Exposed: network == "tcp" && req.Host.OS != "linux" && req.Host.OtherUsers > 0,
 	}

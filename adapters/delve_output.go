@@ -19,8 +19,16 @@ var delveServerLine = regexp.MustCompile(`^API server listening at: ` +
 	`|^WARNING: undefined behavior - `)
 
 // delveFailures translates what Delve and the go command print when they give up.
-func delveFailures(network string) []Failure {
-	return []Failure{
+func delveFailures(network string, build bool) []Failure {
+	var failures []Failure
+	if build {
+		// What is no program is built into an archive.
+		failures = append(failures, Failure{
+			Match: regexp.MustCompile(`Can not debug non-main package|could not launch process: not an executable file`), Code: NotFound,
+			Message: "the package is not a main package", Hint: "give the directory of a package main",
+		})
+	}
+	return append(failures, []Failure{
 		{
 			Match: regexp.MustCompile(`(?m)^couldn't start listener: (.*)$`), Code: Internal,
 			Message: "Delve cannot listen: $1", Hint: "see `brokerctl logs`", Retry: network == "unix",
@@ -46,10 +54,6 @@ func delveFailures(network string) []Failure {
 			Code:  NotFound, Message: "no such program: $1", Hint: "give a main package's directory, a .go file, an import path of the module in the working directory, or an executable file",
 		},
 		{
-			Match: regexp.MustCompile(`Can not debug non-main package`), Code: NotFound,
-			Message: "the package is not a main package", Hint: "give the directory of a package main",
-		},
-		{
 			Match: regexp.MustCompile(`could not launch process: fork/exec (.*): operation not permitted`), Code: Missing,
 			Message: "Delve may not trace programs on the host", Hint: "containers need the SYS_PTRACE capability, and a seccomp profile that permits ptrace",
 		},
@@ -69,5 +73,5 @@ func delveFailures(network string) []Failure {
 			Match: regexp.MustCompile(`(?m)^(\S+\.go:\d+:\d+: .*)$`), Code: Died,
 			Message: "the build failed: $1", Hint: "`brokerctl logs` has the rest",
 		},
-	}
+	}...)
 }

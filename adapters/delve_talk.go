@@ -30,7 +30,8 @@ func newDelveTalk(shared bool) *delveTalk {
 }
 
 const (
-	// delveExchange bounds each exchange but Watch. A halt takes milliseconds; a target in an uninterruptible wait takes for ever.
+	// delveExchange bounds the exchanges that are not repeated, but Watch. A halt takes milliseconds; a target in an uninterruptible
+	// wait takes for ever.
 	delveExchange = 15 * time.Second
 	// delveLaunch bounds the wait for the target to exist after the announcement: a large binary's symbols are not read yet then.
 	delveLaunch = 30 * time.Second
@@ -39,6 +40,9 @@ const (
 	delvePoll    = 500 * time.Millisecond
 	delvePollMax = 2 * time.Second
 )
+
+// delvePatience bounds the tries of an exchange that is repeated: ten round trips on a long line, and more.
+var delvePatience = [...]time.Duration{2 * time.Second, 5 * time.Second, 10 * time.Second}
 
 func (d *delveTalk) enter(ctx context.Context) (leave func(), err error) {
 	select {
@@ -72,6 +76,19 @@ func (d *delveTalk) exchange(ctx context.Context, dial Dial, limit time.Duration
 	}
 	defer c.Close()
 	return say(ctx, c)
+}
+
+// insist repeats an exchange on a fresh connection when it takes too long: a program that runs again unexpectedly leaves it waiting
+// for a lock in Delve. Each exchange that it is used for may be carried out twice.
+func (d *delveTalk) insist(ctx context.Context, dial Dial, say func(context.Context, *dlvrpc.Client) error) error {
+	var err error
+	for _, limit := range delvePatience {
+		err = d.exchange(ctx, dial, limit, say)
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+	return err
 }
 
 var delveVersion = regexp.MustCompile(`(?m)^Version: (\S{1,40})$`)
@@ -114,7 +131,7 @@ func (d *delveTalk) beforeFirst(ctx context.Context, dial Dial) error {
 		d.unattended = false
 		return nil
 	}
-	return d.exchange(ctx, dial, delveExchange, func(ctx context.Context, c *dlvrpc.Client) error {
+	return d.insist(ctx, dial, func(ctx context.Context, c *dlvrpc.Client) error {
 		ran, exited, err := quiet(ctx, c)
 		if err != nil || exited {
 			return err
@@ -137,7 +154,7 @@ func (d *delveTalk) beforeFirst(ctx context.Context, dial Dial) error {
 // afterLast takes away what the front ends left: their breakpoints, a half-done step, a halt. Delve itself leaves the program
 // frozen.
 func (d *delveTalk) afterLast(ctx context.Context, dial Dial) error {
-	return d.exchange(ctx, dial, delveExchange, func(ctx context.Context, c *dlvrpc.Client) error {
+	return d.insist(ctx, dial, func(ctx context.Context, c *dlvrpc.Client) error {
 		_, exited, err := quiet(ctx, c)
 		if err != nil || exited {
 			return err
@@ -167,17 +184,22 @@ func (d *delveTalk) afterLast(ctx context.Context, dial Dial) error {
 // a moment ago lets the program run again, until it notices. So it is asked for again.
 func quiet(ctx context.Context, c *dlvrpc.Client) (ran, exited bool, err error) {
 	const again = 20 // looks between two halts: a second with what comes between them
+	halted := false
 	for look := 0; ; look++ {
 		s, err := c.State(ctx, false)
-		if err != nil || !s.Running {
+		switch {
+		case err != nil || s.Exited || !s.Running && (halted || !ran):
 			return ran, s.Exited, err
-		}
-		ran = true
-		if look%again == 0 {
-			if err := c.Halt(ctx); err != nil {
-				return ran, false, err
+		case !s.Running:
+			halted = true // and still so at the next look?
+		default:
+			ran, halted = true, false
+			if look%again == 0 {
+				if err := c.Halt(ctx); err != nil {
+					return ran, false, err
+				}
+				continue
 			}
-			continue
 		}
 		select {
 		case <-time.After(min(time.Duration(look)*5*time.Millisecond, 50*time.Millisecond)):
@@ -255,7 +277,12 @@ func (d *delveTalk) resumeUnattended(ctx context.Context, c *dlvrpc.Client) (boo
 	if err != nil || s.Running || s.Exited {
 		return true, err
 	}
-	return true, c.Continue(ctx)
+	if err := c.Continue(ctx); err != nil {
+		return true, err
+	}
+	// The turn is kept until Delve has taken the continue: it must not arrive under a front end that has come since.
+	_, err = c.State(ctx, false)
+	return true, err
 }
 
 // stop kills the program and lets Delve end by itself.
@@ -265,7 +292,7 @@ func (d *delveTalk) stop(ctx context.Context, dial Dial) error {
 		if _, _, err := quiet(ctx, c); err != nil {
 			return err
 		}
-		err := c.Detach(ctx, true)
+		err := c.Detach(ctx, true) // that of an ended program too ends Delve
 		var refused *dlvrpc.ServerError
 		if errors.As(err, &refused) || errors.Is(err, net.ErrClosed) {
 			return nil // nothing was left to detach from

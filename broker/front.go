@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/broker/peer"
 	"github.com/debugbroker/debugbroker/broker/proxy"
 )
+
+// settleTime is how long a program that runs at once is watched before its session counts as ready, where the plan does not say.
+const settleTime = 500 * time.Millisecond
 
 // bind takes the session's local port: the one asked for, else the one that this host and language had before, else a free one.
 func (b *Broker) bind(req api.OpenRequest) (net.Listener, error) {
@@ -52,7 +56,7 @@ func (b *Broker) rememberPort(host, lang string, l net.Listener) {
 func (s *session) startProxy(ctx context.Context, r *rig) {
 	cfg := proxy.Config{
 		Listener: r.listener, Protocol: string(r.plan.Protocol), RPC: r.plan.RPC, OneClient: r.plan.OneClient,
-		Dial: r.dial, WSPath: r.wsPath, Title: s.title(), SameUser: peer.SameUser,
+		Dial: r.dial, WSPath: strings.TrimPrefix(r.wsPath, "/"), Title: s.title(), SameUser: peer.SameUser,
 		OnClients: s.notifyClients,
 		OnEvent:   func(kind, text string) { s.b.events.add(s.id, kind, text) },
 		Log:       s.log,
@@ -89,19 +93,19 @@ func (s *session) title() string {
 
 // settle watches a program that runs at once for a moment: one that ends in it could not have been debugged.
 func (s *session) settle(ctx context.Context, r *rig) error {
-	if !s.req.NoWait || r.proc == nil || r.plan.Ready.Settle == 0 {
+	if !s.req.NoWait || r.proc == nil {
 		return nil
 	}
-	t := time.NewTimer(r.plan.Ready.Settle)
+	moment := r.plan.Ready.Settle
+	if moment == 0 {
+		moment = settleTime
+	}
+	t := time.NewTimer(moment)
 	defer t.Stop()
+	var e ended
 	select {
-	case e := <-r.exited:
-		if e.err != nil {
-			return e.err
-		}
-		s.cur.Exit = e.api()
-		waitFor(ctx, r.drained, lastWordsWait) // its last words come by other ways than its exit
-		return apiErrorf(api.CodeProgramEnded, "what it printed is above; without --no-wait it waits for the front end before it runs", "the program ended at once with %s", describeExit(*s.cur.Exit))
+	case e = <-r.exited:
+	case e = <-r.watched:
 	case <-t.C:
 		return nil
 	case <-r.host.Done():
@@ -109,4 +113,12 @@ func (s *session) settle(ctx context.Context, r *rig) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if e.err != nil {
+		return e.err
+	}
+	s.cur.Exit = e.api()
+	if e.server {
+		waitFor(ctx, r.drained, lastWordsWait) // its last words come by other ways than its exit
+	}
+	return apiErrorf(api.CodeProgramEnded, "what it printed is above; without --no-wait it waits for the front end before it runs", "the program ended at once with %s", describeExit(*s.cur.Exit))
 }

@@ -2,8 +2,10 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/tunnel"
@@ -19,11 +21,22 @@ type Hosts struct {
 	mu     sync.Mutex
 	caller api.Caller               // the newest that came with a request
 	known  map[string]tunnel.Target // by name, as last resolved; for showing links
+	facts  map[string]knownFacts    // by name
+}
+
+// factsAge is how long a host's facts are believed: login scripts and accounts change seldom, and asking costs a login shell.
+const factsAge = 10 * time.Minute
+
+// knownFacts are a host's facts as one life of its link found them.
+type knownFacts struct {
+	tunnel.Facts
+	asked      time.Time
+	reconnects int
 }
 
 // NewHosts joins a resolver and a pool. local returns a Host for this machine.
 func NewHosts(r *sshconfig.Resolver, p *tunnel.Pool, local func() tunnel.Host) *Hosts {
-	return &Hosts{resolver: r, pool: p, local: local, known: make(map[string]tunnel.Target)}
+	return &Hosts{resolver: r, pool: p, local: local, known: make(map[string]tunnel.Target), facts: make(map[string]knownFacts)}
 }
 
 // Remember keeps what a caller brought of its shell's environment, for work that no request waits for.
@@ -61,6 +74,28 @@ func (h *Hosts) Connect(ctx context.Context, name string, progress func(string))
 	h.known[name] = target
 	h.mu.Unlock()
 	return h.pool.Host(ctx, name, target, tunnel.Caller{AuthSock: caller.SSHAuthSock}, progress)
+}
+
+// Facts tells what a connected host is, from memory where its link has not been lost since.
+func (h *Hosts) Facts(ctx context.Context, host tunnel.Host) (tunnel.Facts, error) {
+	reconnects := 0
+	if l := h.Link(host.Name()); l != nil {
+		reconnects = l.Reconnects
+	}
+	h.mu.Lock()
+	k, ok := h.facts[host.Name()]
+	h.mu.Unlock()
+	if ok && k.reconnects == reconnects && time.Since(k.asked) < factsAge {
+		return k.Facts, nil
+	}
+	f, err := host.Facts(ctx)
+	if err != nil {
+		return f, fmt.Errorf("look at %s: %w", hostLabel(host.Name()), err)
+	}
+	h.mu.Lock()
+	h.facts[host.Name()] = knownFacts{Facts: f, asked: time.Now(), reconnects: reconnects}
+	h.mu.Unlock()
+	return f, nil
 }
 
 // Link tells the state of a host's link, nil where there never was one.

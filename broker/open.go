@@ -53,10 +53,10 @@ func (s *session) open(ctx context.Context, r *rig) error {
 		return err
 	}
 	s.startProxy(ctx, r)
+	r.watchProgram(ctx)
 	if err := s.settle(ctx, r); err != nil {
 		return err
 	}
-	r.watchProgram(ctx)
 	s.b.rememberPort(s.req.Host, s.adapter.Name(), r.listener)
 	return nil
 }
@@ -101,8 +101,8 @@ func (s *session) connect(ctx context.Context, r *rig) error {
 		s.warn(w)
 	}
 	s.say("looking at " + hostLabel(s.req.Host))
-	if r.facts, err = r.host.Facts(ctx); err != nil {
-		return fmt.Errorf("look at %s: %w", hostLabel(s.req.Host), err)
+	if r.facts, err = s.b.hosts.Facts(ctx, r.host); err != nil {
+		return err
 	}
 	if err := s.b.ledger.replay(ctx, r.host); err != nil {
 		s.log.Warn("clean up after earlier sessions", "error", err)
@@ -224,8 +224,12 @@ func (s *session) start(ctx context.Context, r *rig, req adapters.Request) (tunn
 	if s.req.Host == "" && s.req.Caller.Path != "" {
 		env = append([]string{"PATH=" + s.req.Caller.Path}, env...) // --env PATH=… comes later and wins
 	}
+	cwd := r.plan.ServerCwd
+	if cwd == "" {
+		cwd = r.plan.Cwd
+	}
 	proc, err := r.host.Start(ctx, tunnel.Spec{
-		Workspace: req.Workspace, Argv: r.plan.Argv, Env: env, Cwd: r.plan.Cwd, Spare: r.plan.Spare,
+		Workspace: req.Workspace, Argv: r.plan.Argv, Env: env, Cwd: cwd, Spare: r.plan.Spare,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", r.plan.Server, err)

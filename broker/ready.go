@@ -96,6 +96,9 @@ func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
 		select {
 		case m := <-w.announced:
 			s.takeEndpoint(r, r.plan.Ready.Line, m)
+			if r.plan.Announced != nil {
+				r.plan.Announced(r.address, r.wsPath)
+			}
 			s.takeNotices(w)
 			return nil
 		case addr := <-file:
@@ -225,7 +228,7 @@ func (s *session) inspect(ctx context.Context, r *rig, req adapters.Request) err
 		return apiErrorf(api.CodeNotFound, "start the debug server there, or name the port it listens on", "nothing listens on port %d of %s", port, hostLabel(s.req.Host))
 	}
 	if r.plan.Exposed {
-		s.warn(fmt.Sprintf("%d other accounts on %s could connect to the debug server at %s and run code as you: it has no password", r.facts.OtherUsers, hostLabel(s.req.Host), r.address))
+		s.warn(fmt.Sprintf("other users of %s (accounts: %d) can connect to the debug server at %s and run code as you: it has no password", hostLabel(s.req.Host), r.facts.OtherUsers, r.address))
 	}
 	return nil
 }
@@ -252,7 +255,7 @@ func (s *session) started(ctx context.Context, r *rig) error {
 		r.wsPath = st.WSPath
 	}
 	if st.Version != "" {
-		s.cur.Server = st.Version
+		s.cur.Server = r.plan.Server + " " + st.Version
 	}
 	for _, w := range st.Warnings {
 		s.warn(w)

@@ -19,7 +19,7 @@ type Config struct {
 // Session holds the limits of sessions.
 type Session struct {
 	TTL         time.Duration // how long a session lives where open does not say; 1 m to 30 days
-	OpenTimeout time.Duration // how long a debug server has to announce itself; 1 s to 1 h; 0: what suits the server
+	OpenTimeout time.Duration // how long a debug server has to announce itself; 1 s to 1 h; 0 is what suits the server
 }
 
 // Python configures debugpy. Paths are on the remote.
@@ -47,7 +47,7 @@ type Java struct {
 func Default() Config {
 	return Config{
 		LogLevel: "info",
-		Session:  Session{TTL: 8 * time.Hour, OpenTimeout: 0},
+		Session:  Session{TTL: 8 * time.Hour},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -42,7 +43,7 @@ func parse(data []byte, home string) (Config, []Problem) {
 		}
 	}
 	p.toml.Reset(p.data)
-	for p.toml.NextExpression() {
+	for len(p.problems) <= maxProblems && p.toml.NextExpression() {
 		p.expression(p.toml.Expression())
 	}
 	if err := p.toml.Error(); err != nil {
@@ -51,8 +52,11 @@ func parse(data []byte, home string) (Config, []Problem) {
 		p.decode()
 	}
 	slices.SortStableFunc(p.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	if n := len(p.problems); n > maxProblems {
-		p.problems = append(p.problems[:maxProblems:maxProblems], Problem{Message: fmt.Sprintf("and %d more", n-maxProblems)})
+	if len(p.problems) > maxProblems {
+		p.problems = append(p.problems[:maxProblems:maxProblems], Problem{Message: "and more"})
+	}
+	for i := range p.problems {
+		p.problems[i].Message = printable(p.problems[i].Message)
 	}
 	return p.config, p.problems
 }
@@ -98,6 +102,20 @@ func (p *parser) decode() {
 	p.problems = append(p.problems, problem)
 }
 
+// printable is text that a terminal may see, of a length that a person may.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
+	if len(s) > 400 {
+		s = strings.ToValidUTF8(s[:400], "") + "…"
+	}
+	return s
+}
+
 func (p *parser) expression(n *unstable.Node) {
 	switch n.Kind {
 	case unstable.Table, unstable.ArrayTable:
@@ -115,8 +133,8 @@ func (p *parser) key(it unstable.Iterator) string {
 			p.at(it.Node())
 		}
 		part := string(it.Node().Data)
-		if part == "" || strings.ContainsAny(part, ". \t\n\"") {
-			part = fmt.Sprintf("%q", part) // cannot be mistaken for two
+		if quoted := fmt.Sprintf("%.100q", part); part == "" || strings.ContainsAny(part, ". ") || quoted != `"`+part+`"` {
+			part = quoted // cannot be mistaken for two, and cannot do anything to a terminal
 		}
 		parts = append(parts, part)
 	}

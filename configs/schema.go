@@ -15,6 +15,7 @@ type field struct {
 	text     func(string) string // what is wrong with a string; "" is nothing
 	home     bool                // a leading ~/ is this machine's home
 	min, max time.Duration
+	open     bool // a zero duration in a Config stands for "left out"
 }
 
 func schema() []field {
@@ -23,7 +24,7 @@ func schema() []field {
 		{key: "brokerd", target: func(c *Config) any { return &c.Brokerd }, text: absolute},
 		{key: "log_level", target: func(c *Config) any { return &c.LogLevel }, text: logLevel},
 		{key: "session.ttl", target: func(c *Config) any { return &c.Session.TTL }, min: time.Minute, max: 30 * 24 * time.Hour},
-		{key: "session.open_timeout", target: func(c *Config) any { return &c.Session.OpenTimeout }, min: time.Second, max: time.Hour},
+		{key: "session.open_timeout", target: func(c *Config) any { return &c.Session.OpenTimeout }, min: time.Second, max: time.Hour, open: true},
 		{key: "python.interpreters", target: func(c *Config) any { return &c.Python.Interpreters }, text: absolute},
 		{key: "python.stock", target: func(c *Config) any { return &c.Python.Stock }},
 		{key: "go.dlv", target: func(c *Config) any { return &c.Go.Dlv }, text: absolute},
@@ -61,7 +62,9 @@ func (f field) problems(c *Config) []string {
 			add(f.text(s))
 		}
 	case *time.Duration:
-		add(f.span(*v))
+		if *v != 0 || !f.open {
+			add(f.span(*v))
+		}
 	}
 	return out
 }

@@ -54,7 +54,12 @@ func classifyOpen(network string, err error) error {
 			hint = "the server forbids it: AllowStreamLocalForwarding or DisableForwarding in its sshd_config, or the line of the key in authorized_keys"
 		}
 		return hinted(fmt.Errorf("%w: %w", ErrForbidden, said), hint)
-	default:
-		return fmt.Errorf("%w: %w", ErrFarDial, said)
 	}
+	err = fmt.Errorf("%w: %w", ErrFarDial, said)
+	if network == "unix" {
+		// sshd says the same where there is no such socket and where it forbids sockets (serverloop.c,
+		// server_request_direct_streamlocal, leaves the reason as it was).
+		return hinted(err, "is the socket there? If it is, AllowStreamLocalForwarding is off in the server's sshd_config")
+	}
+	return err
 }

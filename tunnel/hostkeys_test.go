@@ -13,7 +13,8 @@ import (
 )
 
 func TestHostKeys(t *testing.T) {
-	dir := t.TempDir()
+	dir, temp := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", temp)
 	id := filepath.Join(dir, "id")
 	server := startSSHD(t, []ssh.PublicKey{newKey(t, "ed25519", id, "").PublicKey()})
 	good := string(ssh.MarshalAuthorizedKey(server.hostKey))
@@ -74,8 +75,8 @@ func TestHostKeys(t *testing.T) {
 			}
 		})
 	}
-	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "debugbroker-known-*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

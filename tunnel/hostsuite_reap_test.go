@@ -30,6 +30,7 @@ func suiteReap(t *testing.T, h Host) {
 		"spare":           {"sh -c \"trap '' TERM; echo \\$\\$; while :; do sleep 1; done\" & trap 'wait; exit' TERM; echo $$; wait", 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ws := suiteDir(t, h)
 			p, err := h.Start(suiteContext(t), Spec{Workspace: ws, Argv: []string{"/bin/sh", "-c", test.text}, Spare: test.spare})
 			if err != nil {
@@ -70,6 +71,7 @@ func suiteReap(t *testing.T, h Host) {
 		})
 	}
 	t.Run("stubborn spare", func(t *testing.T) {
+		t.Parallel()
 		ws := suiteDir(t, h)
 		p, err := h.Start(suiteContext(t), Spec{Workspace: ws, Spare: true, Argv: []string{"/bin/sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"}})
 		if err != nil {

@@ -59,17 +59,10 @@ func (h *shellHost) start(ctx context.Context, spec Spec) (*process, error) {
 	if err != nil && !errors.As(err, &early) {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { t.ch.Close() })
-	line, lineErr := t.statusLine()
-	if !stop() {
-		lineErr = ctx.Err()
-	}
+	line, lineErr := t.statusLine(ctx)
 	id, ok := parseStarted(line)
 	if !ok || early != nil || lineErr != nil {
 		t.ch.Close()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
 		if word, found := strings.CutPrefix(line, "E "); found {
 			return nil, startError(word, spec)
 		}
@@ -130,8 +123,11 @@ func startScript(spec Spec) (string, error) {
 	s.words(`printf 'I %s %s %s\n' "$dbk_b" $$ "$dbk_start"`)
 	s.words("exec $dbk_setsid ", spec.Argv...)
 	text, err := s.done()
+	if err != nil {
+		return "", err
+	}
 	// The redirection belongs to the exec line: the program must not hold the channel's input.
-	return strings.TrimSuffix(text, "\n") + " 3<&-\n", err
+	return strings.TrimSuffix(text, "\n") + " 3<&-\n", nil
 }
 
 // idPattern is what boot ids and start times look like; they travel back into scripts and into the store.

@@ -1,11 +1,9 @@
 package tunnel
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"strconv"
@@ -82,9 +80,7 @@ func (h *shellHost) writeFile(ctx context.Context, name string, data []byte, per
 		return err
 	}
 	defer t.ch.Close()
-	stop := context.AfterFunc(ctx, func() { t.ch.Close() })
-	defer stop()
-	line, err := t.statusLine()
+	line, err := t.statusLine(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -99,11 +95,15 @@ func (h *shellHost) writeFile(ctx context.Context, name string, data []byte, per
 	case line != "I":
 		return fmt.Errorf("unexpected answer %q", cleanText(line, maxErrorText))
 	}
-	if _, err := io.Copy(t.ch.Stdin(), bytes.NewReader(data)); err != nil {
+	err = within(ctx, t.ch, func() error {
+		in := t.ch.Stdin()
+		if _, err := in.Write(data); err != nil {
+			return err
+		}
+		return in.Close()
+	})
+	if err != nil {
 		return fmt.Errorf("send: %w", err)
-	}
-	if err := t.ch.Stdin().Close(); err != nil {
-		return fmt.Errorf("send end: %w", err)
 	}
 	res, err := t.finish(ctx, maxStatusLine)
 	if err != nil {

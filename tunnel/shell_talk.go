@@ -41,23 +41,27 @@ func (h *shellHost) talk(ctx context.Context, body string, mark marker, lateStde
 		return nil, fmt.Errorf("open shell: %w", err)
 	}
 	t := &talk{ch: ch, mark: mark, stdout: bufio.NewReaderSize(ch.Stdout(), 32<<10), stderr: bufio.NewReaderSize(ch.Stderr(), 32<<10)}
-	stop := context.AfterFunc(ctx, func() { ch.Close() })
-	defer stop()
-
 	var sendErr, outErr, errErr error
 	var outNoise, errNoise []byte
-	var wg sync.WaitGroup
-	wg.Go(func() { _, sendErr = io.WriteString(ch.Stdin(), mark.frame(body, lateStderr)) })
-	wg.Go(func() { outNoise, outErr = skipNoise(t.stdout, mark) })
-	wg.Go(func() {
-		// A shell that fails says so on stderr without our marker, and ends: both streams end then.
-		errNoise, errErr = skipNoise(t.stderr, mark)
+	err = within(ctx, ch, func() error {
+		var wg sync.WaitGroup
+		wg.Go(func() { _, sendErr = io.WriteString(ch.Stdin(), mark.frame(body, lateStderr)) })
+		wg.Go(func() {
+			if outNoise, outErr = skipNoise(t.stdout, mark); errors.Is(outErr, errTooMuch) {
+				ch.Close() // or stderr would have to end by itself
+			}
+		})
+		wg.Go(func() {
+			// A script that says on stdout why it cannot go on ends without its marker here, and so does a shell that fails.
+			if errNoise, errErr = skipNoise(t.stderr, mark); errors.Is(errErr, errTooMuch) {
+				ch.Close()
+			}
+		})
+		wg.Wait()
+		return nil
 	})
-	// A script that reports a failure on stdout instead of ever reaching its marker on stderr ends, and both streams with it.
-	wg.Wait()
-	if ctx.Err() != nil {
-		ch.Close()
-		return nil, fmt.Errorf("run shell: %w", ctx.Err())
+	if err != nil {
+		return nil, fmt.Errorf("run shell: %w", err)
 	}
 	if outErr == nil && errErr != nil && lateStderr {
 		return t, &earlyEnd{text: cleanText(string(errNoise), maxErrorText)}
@@ -75,6 +79,26 @@ func (h *shellHost) talk(ctx context.Context, body string, mark marker, lateStde
 		return nil, fmt.Errorf("send script: %w", sendErr)
 	}
 	return t, nil
+}
+
+// within carries out do, which works on ch, and closes ch if ctx ends first. On a connection that is silently dead not even that
+// wakes a reader; do is then left behind, to end with the connection, and what it writes must not be looked at.
+func within(ctx context.Context, ch channel, do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	ch.Close()
+	bound := time.NewTimer(time.Second)
+	defer bound.Stop()
+	select {
+	case <-done:
+	case <-bound.C:
+	}
+	return ctx.Err()
 }
 
 // skipNoise reads up to and with the marker's line. It gives the last of what it skipped, for an error's text.
@@ -150,29 +174,29 @@ func readToEnd(r io.Reader, mark marker, limit int, last bool) (data []byte, cod
 // finish reads both streams to their end markers and closes the channel.
 func (t *talk) finish(ctx context.Context, limit int) (Result, error) {
 	defer t.ch.Close()
-	stop := context.AfterFunc(ctx, func() { t.ch.Close() })
-	defer stop()
 	var res Result
-	var outErr, errErr error
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if res.Stdout, res.Code, outErr = readToEnd(t.stdout, t.mark, limit, false); outErr != nil {
-			t.ch.Close() // or a script that prints for ever would not let stderr end
+	err := within(ctx, t.ch, func() error {
+		var outErr, errErr error
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if res.Stdout, res.Code, outErr = readToEnd(t.stdout, t.mark, limit, false); outErr != nil {
+				t.ch.Close() // or a script that prints for ever would not let stderr end
+			}
+		})
+		wg.Go(func() { res.Stderr, _, errErr = readToEnd(t.stderr, t.mark, maxStderr, true) })
+		wg.Wait()
+		if outErr != nil {
+			return outErr
 		}
+		return errErr
 	})
-	wg.Go(func() { res.Stderr, _, errErr = readToEnd(t.stderr, t.mark, maxStderr, true) })
-	wg.Wait()
-	if ctx.Err() != nil {
-		return Result{}, ctx.Err()
-	}
-	err := outErr
-	if err == nil {
-		err = errErr
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
 		return Result{}, fmt.Errorf("shell ended in the midst: %w", howEnded(t.ch, err))
+	case err != nil:
+		return Result{}, err
 	}
-	return res, err
+	return res, nil
 }
 
 // howEnded adds to err, which is the end of ch's streams, how ch ended: a lost link, or the shell's exit. A shell that has closed
@@ -201,7 +225,18 @@ type earlyEnd struct{ text string }
 func (e *earlyEnd) Error() string { return e.text }
 
 // statusLine reads one line that a script of ours prints.
-func (t *talk) statusLine() (string, error) {
+func (t *talk) statusLine(ctx context.Context) (line string, err error) {
+	err = within(ctx, t.ch, func() (err error) {
+		line, err = t.readLine()
+		return err
+	})
+	if err != nil && ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	return line, err
+}
+
+func (t *talk) readLine() (string, error) {
 	var b strings.Builder
 	for b.Len() < maxStatusLine {
 		c, err := t.stdout.ReadByte()

@@ -73,8 +73,8 @@ func startSSHD(t testing.TB, authorized []ssh.PublicKey, lines ...string) *testS
 	s.port = freePort(t)
 	config := append(lines, // sshd takes the first value of an option
 		fmt.Sprintf("ListenAddress 127.0.0.1:%d", s.port),
-		"HostKey " + filepath.Join(s.dir, "host"),
-		"AuthorizedKeysFile " + filepath.Join(s.dir, "authorized"),
+		"HostKey "+filepath.Join(s.dir, "host"),
+		"AuthorizedKeysFile "+filepath.Join(s.dir, "authorized"),
 		"StrictModes no", "UsePAM no", "PidFile none", "LogLevel VERBOSE", "PermitRootLogin yes",
 		"PasswordAuthentication no", "KbdInteractiveAuthentication no",
 	)

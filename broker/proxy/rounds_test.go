@@ -58,7 +58,10 @@ func TestRounds(t *testing.T) {
 			}
 			select {
 			case inAfter <- struct{}{}:
-				<-goOn
+				select {
+				case <-goOn:
+				case <-ctx.Done():
+				}
 			case <-ctx.Done(): // the last round, when the test is over
 			}
 			d.write("after ended")
@@ -80,7 +83,7 @@ func TestRounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The newcomer has been taken in once nobody is pending; it must not have been let through.
-	r.await(t, "newcomer", func() bool { return len(r.pending) == 0 })
+	eventually(t, "newcomer", func() bool { return len(r.pending) == 0 })
 	if n := r.dialled(); n != 2 {
 		t.Fatalf("dialled %d times while AfterLast ran", n)
 	}
@@ -218,7 +221,9 @@ func TestSlowloris(t *testing.T) {
 			}})
 			began := time.Now()
 			c := ln.connect()
+			dripped := make(chan struct{})
 			go func() {
+				defer close(dripped)
 				for _, b := range []byte(drip) {
 					time.Sleep(10 * time.Second)
 					if _, err := c.Write([]byte{b}); err != nil {
@@ -231,6 +236,7 @@ func TestSlowloris(t *testing.T) {
 				t.Errorf("%s: closed after %v", protocol, took)
 			}
 			c.Close()
+			<-dripped
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/configs"
 	"github.com/debugbroker/debugbroker/store"
 )
 
@@ -92,7 +93,7 @@ SIGTERM, or brokerctl stop, closes every session, cleans up on their hosts, and 
 	})
 	cmd.AddCommand(&cobra.Command{
 		Use: verifyCommand + " FILE", Hidden: true, Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return store.VerifyInProcess(args[0]) },
+		Run: func(cmd *cobra.Command, args []string) { os.Exit(store.VerifyMain(args[0], cmd.ErrOrStderr())) },
 	})
 	return cmd
 }
@@ -143,9 +144,13 @@ func explain(err error) *api.Error {
 	}
 	code := api.CodeDaemon
 	var damaged *store.DamagedError
+	var newer *store.NewerError
+	var mistakes *configs.Error
 	switch {
-	case errors.As(err, &damaged), errors.Is(err, store.ErrInUse):
+	case errors.As(err, &damaged), errors.As(err, &newer), errors.Is(err, store.ErrInUse):
 		code = api.CodeStore
+	case errors.As(err, &mistakes):
+		code = api.CodeConfig
 	}
 	return &api.Error{Code: code, Message: err.Error(), Hint: hint}
 }

@@ -14,13 +14,16 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/sandbox"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
 const (
 	// runTimeout bounds one brokerctl: the slowest, a cold `open` of a Go program, compiles on the way.
-	runTimeout  = 3 * time.Minute
-	stopTimeout = 20 * time.Second
+	runTimeout = 3 * time.Minute
+	// stopTimeout is more than a daemon takes to close its sessions; strayTimeout is for programs that were asked to end.
+	stopTimeout  = 30 * time.Second
+	strayTimeout = 2 * time.Second
 )
 
 // Options say how a Broker is set up. The zero value knows no hosts and has an empty configuration.
@@ -73,33 +76,16 @@ func New(t testing.TB, opts Options) *Broker {
 		t.Fatal(err)
 	}
 	b.write("config.toml", opts.Config)
-	b.env = b.environment(opts)
+	b.env, err = sandbox.Environ(context.Background(), os.Environ(), sandbox.Paths{
+		StateDir: b.StateDir(), Config: b.ConfigFile(), SSHConfig: opts.SSHConfig,
+		XDG: filepath.Join(dir, "xdg"), Temp: b.temp, Mark: b.mark,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.env = append(b.env, opts.Env...)
 	t.Cleanup(b.end)
 	return b
-}
-
-// environment is the test's own less what would lead to the developer's agent, broker and settings.
-func (b *Broker) environment(opts Options) []string {
-	b.t.Helper()
-	goenv, err := exec.Command("go", "env", "GOENV").Output()
-	if err != nil {
-		b.t.Fatalf("ask go for its settings: %v", err)
-	}
-	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		k, _, _ := strings.Cut(kv, "=")
-		return k == "SSH_AUTH_SOCK" || k == "KRB5CCNAME" || k == "DISPLAY" || strings.HasPrefix(k, "BROKER_") || strings.HasPrefix(k, "XDG_")
-	})
-	env = append(env,
-		"BROKER_STATE_DIR="+b.StateDir(),
-		"BROKER_CONFIG="+b.ConfigFile(),
-		"BROKER_SSH_CONFIG="+opts.SSHConfig,
-		"XDG_CONFIG_HOME="+filepath.Join(b.dir, "xdg"), // where Delve would leave its telemetry
-		"XDG_STATE_HOME="+filepath.Join(b.dir, "xdg"),
-		"GOENV="+strings.TrimSpace(string(goenv)), // which XDG_CONFIG_HOME would move
-		"TMPDIR="+b.temp,
-		sshd.MarkVariable+"="+b.mark,
-	)
-	return append(env, opts.Env...)
 }
 
 // StateDir is the broker's BROKER_STATE_DIR.
@@ -163,6 +149,19 @@ func JSON[T any](b *Broker, args ...string) T {
 	var v T
 	decode(b.t, r.Stdout, &v)
 	return v
+}
+
+// Lines runs a command whose --json is one object a line, and returns them.
+func Lines[T any](b *Broker, args ...string) []T {
+	b.t.Helper()
+	r := b.OK(withJSON(args)...)
+	var out []T
+	for line := range strings.Lines(r.Stdout) {
+		var v T
+		decode(b.t, line, &v)
+		out = append(out, v)
+	}
+	return out
 }
 
 // Fails runs brokerctl with --json, demands the exit code, and returns the error that it prints.

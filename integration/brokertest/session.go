@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/sandbox"
 )
 
 // Open runs `brokerctl open` and returns the session, which is ready.
@@ -80,7 +81,7 @@ func (b *Broker) Crash() {
 		b.t.Fatal(err)
 	}
 	gone := func() bool {
-		return !slices.ContainsFunc(b.daemons(), func(p process) bool { return p.pid == pid })
+		return !slices.ContainsFunc(b.daemons(), func(p sandbox.Process) bool { return p.PID == pid })
 	}
 	if !await(stopTimeout, gone) {
 		b.t.Fatalf("brokerd %d survived SIGKILL", pid)
@@ -100,35 +101,50 @@ func (b *Broker) Log() string {
 }
 
 // daemons are the brokerds of this Broker that run.
-func (b *Broker) daemons() []process {
-	return slices.DeleteFunc(marked(b.t, b.mark), func(p process) bool { return !b.isDaemon(p) })
+func (b *Broker) daemons() []sandbox.Process {
+	b.t.Helper()
+	return slices.DeleteFunc(b.marked(), func(p sandbox.Process) bool { return !b.isDaemon(p) })
 }
 
-func (b *Broker) isDaemon(p process) bool {
+// strays are the processes that bear the mark and belong to no daemon or command.
+func (b *Broker) strays() []sandbox.Process {
+	b.t.Helper()
+	return slices.DeleteFunc(b.marked(), func(p sandbox.Process) bool { return filepath.Dir(p.Exe) == b.bin })
+}
+
+func (b *Broker) marked() []sandbox.Process {
+	b.t.Helper()
+	all, err := sandbox.Marked(b.mark)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return all
+}
+
+func (b *Broker) isDaemon(p sandbox.Process) bool {
 	// Several Brokers may use one sshd.Server and with it one mark.
-	return p.exe == filepath.Join(b.bin, "brokerd") && p.stateDir == b.StateDir()
+	return p.Exe == filepath.Join(b.bin, "brokerd") && p.StateDir == b.StateDir()
 }
 
 // end stops the daemon, then whatever still bears the mark, so that a test that failed leaves nothing behind either.
 func (b *Broker) end() {
-	daemons := b.daemons()
-	for _, p := range daemons {
-		_ = syscall.Kill(p.pid, syscall.SIGTERM) // an error says that it has ended
+	for _, p := range b.daemons() {
+		_ = syscall.Kill(p.PID, syscall.SIGTERM) // an error says that it has ended
 	}
 	if !await(stopTimeout, func() bool { return len(b.daemons()) == 0 }) {
 		b.t.Errorf("brokerd did not follow SIGTERM within %s", stopTimeout)
 		for _, p := range b.daemons() {
-			_ = syscall.Kill(p.pid, syscall.SIGKILL)
+			_ = syscall.Kill(p.PID, syscall.SIGKILL)
 		}
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		rest := slices.DeleteFunc(marked(b.t, b.mark), func(p process) bool { return filepath.Dir(p.exe) == b.bin })
-		for _, p := range rest {
+		strays := b.strays()
+		for _, p := range strays {
 			b.t.Logf("still there at the end of the test, gets %s: %s", sig, p)
-			_ = syscall.Kill(p.pid, sig)
+			_ = syscall.Kill(p.PID, sig)
 		}
-		if len(rest) > 0 {
-			await(time.Second, func() bool { return len(marked(b.t, b.mark)) == 0 })
+		if len(strays) > 0 {
+			await(strayTimeout, func() bool { return len(b.strays()) == 0 })
 		}
 	}
 	if b.t.Failed() {
@@ -139,5 +155,8 @@ func (b *Broker) end() {
 	}
 }
 
-// Mark is what processes of this Broker bear in sshd.MarkVariable.
-func (b *Broker) Mark() string { return b.mark }
+func await(limit time.Duration, cond func() bool) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return sandbox.Await(ctx, cond)
+}

@@ -46,6 +46,7 @@ func (c *CDP) Locals(ctx context.Context, f CallFrame) (map[string]string, error
 		Result []struct {
 			Name  string `json:"name"`
 			Value *struct {
+				Type        string          `json:"type"`
 				Value       json.RawMessage `json:"value"`
 				Description string          `json:"description"`
 			} `json:"value"`
@@ -61,8 +62,10 @@ func (c *CDP) Locals(ctx context.Context, f CallFrame) (map[string]string, error
 		case p.Value == nil:
 		case p.Value.Value != nil:
 			locals[p.Name] = string(p.Value.Value)
-		default:
+		case p.Value.Description != "":
 			locals[p.Name] = p.Value.Description
+		default: // undefined has neither
+			locals[p.Name] = p.Value.Type
 		}
 	}
 	return locals, nil

@@ -6,13 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/debugbroker/debugbroker/integration/sandbox"
 )
 
-// MarkVariable is set to Server.Mark in the environment of every command that runs over the server: what a test started is
-// told apart by it from whatever else the machine runs.
-const MarkVariable = "DEBUGBROKER_TEST_MARK"
-
-// Mark is this server's value of MarkVariable.
+// Mark is this server's value of sandbox.MarkVariable in the environment of every command that runs over it: what a test started is told
+// apart by it from whatever else the machine runs.
 func (s *Server) Mark() string { return filepath.Base(s.tempDir) }
 
 // TempDir is the TMPDIR of every command that runs over this server: what is left behind there was left behind by the test.
@@ -53,10 +52,10 @@ func (s *Server) makeHome() {
 func (s *Server) environment() map[string]string {
 	s.t.Helper()
 	env := map[string]string{
-		"HOME":       s.Home(),
-		"PATH":       os.Getenv("PATH"),
-		"TMPDIR":     s.tempDir,
-		MarkVariable: s.Mark(),
+		"HOME":               s.Home(),
+		"PATH":               os.Getenv("PATH"),
+		"TMPDIR":             s.tempDir,
+		sandbox.MarkVariable: s.Mark(),
 	}
 	// With another HOME, Go would start with cold caches and without the settings of `go env -w`.
 	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPATH", "GOENV").Output()

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/debugbroker/debugbroker/integration/sandbox"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 	"github.com/debugbroker/debugbroker/integration/tools"
 )
@@ -61,7 +62,7 @@ func TestCommandsRunOverTheRealClient(t *testing.T) {
 
 func TestTempDirAndMarkReachCommands(t *testing.T) {
 	s := sshd.New(t, sshd.Options{})
-	got, err := run(t, s, sshd.Alias, `echo "$TMPDIR $`+sshd.MarkVariable+`"`)
+	got, err := run(t, s, sshd.Alias, `echo "$TMPDIR $`+sandbox.MarkVariable+`"`)
 	if want := s.TempDir() + " " + s.Mark() + "\n"; err != nil || got != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}

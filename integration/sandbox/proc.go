@@ -1,45 +1,46 @@
-package brokertest
+package sandbox
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
-
-	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
-// process is one process that bears the mark. A pid alone names nothing: with its start time it does.
-type process struct {
-	pid      int
-	start    string // clock ticks since boot
-	exe      string
-	command  string
-	stateDir string // its BROKER_STATE_DIR
+// ErrNoProc says that this system has no /proc, so that processes cannot be found by their mark.
+var ErrNoProc = errors.New("no /proc on this system")
+
+// Process is one process that bears a mark. A pid alone names nothing: with its start time it does.
+type Process struct {
+	PID      int
+	Start    string // clock ticks since boot
+	Exe      string
+	Command  string
+	StateDir string // its BROKER_STATE_DIR
 }
 
-func (p process) String() string { return fmt.Sprintf("process %d (%s)", p.pid, p.command) }
+func (p Process) String() string { return fmt.Sprintf("process %d (%s)", p.PID, p.Command) }
 
-// marked lists the processes with the mark in their environment. Zombies are not among them: they have ended, and where no init reaps
+// Marked lists the processes with the mark in their environment. Zombies are not among them: they have ended, and where no init reaps
 // they stay for ever.
-func marked(t testing.TB, mark string) []process {
-	t.Helper()
+func Marked(mark string) ([]Process, error) {
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if len(dirs) == 0 {
-		t.Fatal("no /proc on this machine: processes cannot be found")
+		return nil, ErrNoProc
 	}
-	var found []process
+	var found []Process
 	for _, dir := range dirs {
 		// Errors say that it has ended meanwhile, or is not ours.
 		environ, err := os.ReadFile(filepath.Join(dir, "environ"))
-		if err != nil || variable(environ, sshd.MarkVariable) != mark {
+		if err != nil || variable(environ, MarkVariable) != mark {
 			continue
 		}
 		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
@@ -57,13 +58,13 @@ func marked(t testing.TB, mark string) []process {
 		}
 		exe, _ := os.Readlink(filepath.Join(dir, "exe"))
 		cmdline, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
-		found = append(found, process{
-			pid: pid, start: fields[19], exe: strings.TrimSuffix(exe, " (deleted)"),
-			command:  strings.TrimSpace(string(bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '}))),
-			stateDir: variable(environ, "BROKER_STATE_DIR"),
+		found = append(found, Process{
+			PID: pid, Start: fields[19], Exe: strings.TrimSuffix(exe, " (deleted)"),
+			Command:  strings.TrimSpace(string(bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '}))),
+			StateDir: variable(environ, "BROKER_STATE_DIR"),
 		})
 	}
-	return found
+	return found, nil
 }
 
 func variable(environ []byte, name string) string {
@@ -104,10 +105,9 @@ func listeners(pid int) []string {
 	return found
 }
 
-// await polls cond, since the kernel tells nobody of the end of somebody else's process. It returns false once limit is over.
-func await(limit time.Duration, cond func() bool) bool {
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
+// Await polls cond, since the kernel tells nobody of the end of somebody else's process. It returns what cond says at last: false once ctx
+// is done.
+func Await(ctx context.Context, cond func() bool) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -116,7 +116,7 @@ func await(limit time.Duration, cond func() bool) bool {
 		}
 		select {
 		case <-tick.C:
-		case <-deadline.C:
+		case <-ctx.Done():
 			return cond()
 		}
 	}

@@ -1,0 +1,257 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+// jvm shakes hands and then echoes.
+func jvm(c net.Conn) {
+	b := make([]byte, len(jdwpHandshake))
+	if _, err := io.ReadFull(c, b); err != nil {
+		return
+	}
+	_, _ = c.Write(b)
+	echo(c)
+}
+
+func packet(size int) string {
+	b := bytes.Repeat([]byte{7}, size)
+	binary.BigEndian.PutUint32(b, uint32(size))
+	return string(b)
+}
+
+func TestJDWPHostileFirstBytes(t *testing.T) {
+	for name, send := range map[string]string{
+		"port scan": "", "HTTP": "GET / HTTP/1.1\r\n\r\n", "nearly": "JDWP-HandshakE", "half": "JDWP-Hand", "a packet": packet(11),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, Config{Protocol: "jdwp", Dial: server(t, jvm)})
+			c := r.connect(t)
+			_, _ = io.WriteString(c, send)
+			_ = c.(*net.TCPConn).CloseWrite()
+			ended(t, c)
+			if n := r.dialled(); n != 0 {
+				t.Fatalf("the JVM was dialled %d times", n)
+			}
+		})
+	}
+}
+
+func TestJDWPPassesByteForByte(t *testing.T) {
+	r := start(t, Config{Protocol: "jdwp", Dial: server(t, jvm)})
+	c := r.connect(t)
+	sent := jdwpHandshake + packet(11) + packet(500) + packet(5<<20) + packet(12)
+	go func() { _, _ = io.WriteString(c, sent) }()
+	got := make([]byte, len(sent))
+	if _, err := io.ReadFull(c, got); err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != sent {
+		t.Fatal("bytes differ")
+	}
+	_, _ = io.WriteString(c, "\x00\x00\x00\x05hello")
+	ended(t, c)
+	r.awaitEvent(t, "detached: refused: not a JDWP packet")
+}
+
+func TestPacketsAreOneWriteEach(t *testing.T) {
+	in := packet(11) + packet(3000) + packet(12)
+	rec := &recorder{Conn: discard{}}
+	_ = packets(rec, bufio.NewReaderSize(iotest.HalfReader(strings.NewReader(in)), copyBuffer))
+	if strings.Join(rec.writes, "") != in || len(rec.writes) != 3 {
+		t.Fatalf("%d writes for 3 packets", len(rec.writes))
+	}
+	for _, bad := range []string{"\x00\x00\x00\x0a", "\xff\xff\xff\xff", "\x00\x00\x00\x00"} {
+		if err := packets(rec, bufio.NewReader(strings.NewReader(bad))); !errors.Is(err, errPacket) {
+			t.Errorf("%q: got %v, want errPacket", bad, err)
+		}
+	}
+}
+
+type discard struct{ net.Conn }
+
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+
+// A JVM that does not listen yet, or takes a connection and drops it, is asked again.
+func TestJDWPWaitsForTheJVM(t *testing.T) {
+	var tries atomic.Int32
+	dial := server(t, func(c net.Conn) {
+		if tries.Add(1) >= 3 {
+			jvm(c)
+		}
+	})
+	refusals := 0
+	r := start(t, Config{Protocol: "jdwp", Dial: func(ctx context.Context) (net.Conn, error) {
+		if refusals++; refusals < 3 {
+			return nil, errors.New("connection refused")
+		}
+		return dial(ctx)
+	}})
+	c := r.connect(t)
+	_, _ = io.WriteString(c, jdwpHandshake)
+	if _, err := io.ReadFull(c, make([]byte, len(jdwpHandshake))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestJDWPSecondDebuggerIsRefused(t *testing.T) {
+	r := start(t, Config{Protocol: "jdwp", OneClient: true, Dial: server(t, jvm)})
+	hello := func() net.Conn {
+		c := r.connect(t)
+		_, _ = io.WriteString(c, jdwpHandshake)
+		return c
+	}
+	a := hello()
+	if _, err := io.ReadFull(a, make([]byte, len(jdwpHandshake))); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(hello()); err != nil || len(b) != 0 {
+		t.Fatalf("got %q, %v, want a closed connection", b, err)
+	}
+	r.awaitEvent(t, "refused: another front end is attached")
+	a.Close()
+	if _, err := io.ReadFull(hello(), make([]byte, len(jdwpHandshake))); err != nil {
+		t.Fatalf("after the first has left: %v", err)
+	}
+}
+
+func TestJDB(t *testing.T) {
+	javac, java, jdb := need(t, "javac", "a JDK"), need(t, "java", "a JDK"), need(t, "jdb", "a JDK")
+	dir := t.TempDir()
+	src := filepath.Join(dir, "App.java")
+	if err := os.WriteFile(src, []byte(`public class App {
+  static int n;
+  static void tick() throws Exception {
+    n++;
+    Thread.sleep(50);
+  }
+  public static void main(String[] a) throws Exception { while (n < 2000) tick(); }
+}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(javac, "-g", src).CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v: %s", err, out)
+	}
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	out := run(t, dir, nil, java, "-agentlib:jdwp=transport=dt_socket,server=y,suspend=y,address="+addr, "App")
+	eventually(t, "announcement of the JVM", func() bool {
+		b, _ := os.ReadFile(out)
+		return bytes.Contains(b, []byte("Listening for transport"))
+	})
+	r := start(t, Config{Protocol: "jdwp", OneClient: true, Dial: dialer(addr)})
+	_, port, _ := net.SplitHostPort(r.addr)
+	for i := range 3 { // each as soon as the one before has gone
+		d := startJDB(t, jdb, port)
+		d.do("stop in App.tick", "App.tick")
+		if i == 0 {
+			d.do("run", "Breakpoint hit")
+		} else {
+			d.want("Breakpoint hit")
+		}
+		d.do("print App.n", "App.n = ")
+		d.do("next", "Step completed")
+		if i == 1 {
+			d.kill()
+			continue
+		}
+		d.do("quit", "")
+		d.end()
+	}
+	r.awaitClients(t, 0)
+}
+
+// debugger is a jdb that is spoken to line by line.
+type debugger struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out chan string
+	saw string
+}
+
+func startJDB(t *testing.T, jdb, port string) *debugger {
+	t.Helper()
+	cmd := exec.Command(jdb, "-connect", "com.sun.jdi.SocketAttach:hostname=127.0.0.1,port="+port)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pr, pw := io.Pipe()
+	cmd.Stdout, cmd.Stderr = pw, pw
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d := &debugger{t: t, cmd: cmd, in: in, out: make(chan string, 1000)}
+	go func() {
+		defer close(d.out)
+		b := make([]byte, 4096)
+		for {
+			n, err := pr.Read(b)
+			if err != nil {
+				return
+			}
+			d.out <- string(b[:n])
+		}
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		pw.Close()
+		for range d.out {
+		}
+	})
+	d.want("Initializing jdb")
+	return d
+}
+
+func (d *debugger) do(command, want string) {
+	d.t.Helper()
+	if _, err := fmt.Fprintln(d.in, command); err != nil {
+		d.t.Fatalf("%s: %v; jdb: %s", command, err, d.saw)
+	}
+	d.want(want)
+}
+
+func (d *debugger) want(text string) {
+	d.t.Helper()
+	timeout := time.After(patience)
+	for {
+		if i := strings.Index(d.saw, text); i >= 0 {
+			d.saw = d.saw[i+len(text):]
+			return
+		}
+		select {
+		case s, ok := <-d.out:
+			if !ok {
+				d.t.Fatalf("jdb ended before %q: %s", text, d.saw)
+			}
+			d.saw += s
+		case <-timeout:
+			d.t.Fatalf("jdb did not print %q: %s", text, d.saw)
+		}
+	}
+}
+
+func (d *debugger) kill() { _ = d.cmd.Process.Kill(); _ = d.cmd.Wait() }
+func (d *debugger) end()  { _ = d.cmd.Wait() }
