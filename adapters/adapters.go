@@ -153,6 +153,9 @@ type Ready struct {
 	Timeout      time.Duration
 	// Settle is how long the program is watched after the announcement: if it ends by then, `open` has failed.
 	Settle time.Duration
+	// Over matches a line of output that says that the program is ending: its exit is then waited for some time longer than Settle.
+	// May be nil.
+	Over *regexp.Regexp
 }
 
 // Started is what Plan.Started learned.
