@@ -59,7 +59,7 @@ func TestDelveFrontEndLeavesAndComesBack(t *testing.T) {
 			exit := s.watched()
 			for round := range 3 {
 				must(t, "before first", s.plan.BeforeFirst(t.Context(), s.dial))
-				c := newDAPClient(t, s)
+				c := newDelveFrontEnd(t, s)
 				c.attach(goprogSource(t), tickLine)
 				stop := expect[*dap.StoppedEvent](c)
 				before := c.look(stop, "i")
@@ -138,7 +138,7 @@ func TestDelveAfterLastRacesWithTheDisconnect(t *testing.T) {
 	var longest time.Duration
 	for range 50 {
 		must(t, "before first", s.plan.BeforeFirst(t.Context(), s.dial))
-		c := newDAPClient(t, s)
+		c := newDelveFrontEnd(t, s)
 		c.attach(goprogSource(t), 0)
 		begin := time.Now()
 		_ = c.conn.Close()
@@ -152,10 +152,10 @@ func TestDelveAfterLastRacesWithTheDisconnect(t *testing.T) {
 // Why OneClient is set: a second DAP client's attach is not answered while the first lets the program run.
 func TestDelveSecondDAPClient(t *testing.T) {
 	s := carryOut(t, delvePlan(t, true, true, goProgram(t, "goprog"), "100000", "0"))
-	a := newDAPClient(t, s)
+	a := newDelveFrontEnd(t, s)
 	a.attach(goprogSource(t), 0)
 	s.goesOn(ticks, 2)
-	b := newDAPClient(t, s)
+	b := newDelveFrontEnd(t, s)
 	b.send(&dap.InitializeRequest{Request: b.request("initialize"), Arguments: dap.InitializeRequestArguments{AdapterID: "go", PathFormat: "path", LinesStartAt1: true, ColumnsStartAt1: true}})
 	expect[*dap.InitializeResponse](b)
 	b.send(&dap.AttachRequest{Request: b.request("attach"), Arguments: []byte(`{"mode":"remote"}`)})
@@ -174,7 +174,7 @@ func TestDelveSecondDAPClient(t *testing.T) {
 
 func TestDelveJSONRPCClientBesideADAPClient(t *testing.T) {
 	s := carryOut(t, delvePlan(t, true, true, goProgram(t, "goprog"), "100000", "0"))
-	c := newDAPClient(t, s)
+	c := newDelveFrontEnd(t, s)
 	c.attach(goprogSource(t), tickLine)
 	expect[*dap.StoppedEvent](c)
 	cmd := exec.Command(dlvPath(t), "connect", "unix:"+s.address, "--allow-non-terminal-interactive=true")
@@ -218,7 +218,7 @@ func TestDelveBuilds(t *testing.T) {
 	for name, want := range map[string]Code{"cmd/bad": Died, "lib": NotFound} {
 		t.Run(name, func(t *testing.T) {
 			plan := delvePlan(t, true, true, filepath.Join(dir, name))
-			s := launch(t, plan)
+			s := launchServer(t, plan)
 			<-s.ended
 			f, ok := failed(plan, s.output())
 			if !ok || f.Code != want {
@@ -243,7 +243,7 @@ func TestDelveStepLatency(t *testing.T) {
 	bin := goProgram(t, "goprog")
 	for name, unix := range map[string]bool{"unix": true, "tcp": false} {
 		s := carryOut(t, delvePlan(t, unix, true, bin, "100000", "0"))
-		c := newDAPClient(t, s)
+		c := newDelveFrontEnd(t, s)
 		c.attach(goprogSource(t), tickLine)
 		stop := expect[*dap.StoppedEvent](c)
 		var took []time.Duration

@@ -96,11 +96,22 @@ var delveVersion = regexp.MustCompile(`(?m)^Version: (\S{1,40})$`)
 func (d *delveTalk) started(ctx context.Context, dial Dial) (Started, error) {
 	var s Started
 	err := d.exchange(ctx, dial, delveLaunch, func(ctx context.Context, c *dlvrpc.Client) error {
-		pid, err := c.ProcessPID(ctx)
-		if err != nil {
-			return err
+		running := false
+		if d.shared {
+			// Somebody's program may run, and then Delve answers most questions only at its next stop.
+			state, err := c.State(ctx, false)
+			if err != nil {
+				return err
+			}
+			running = state.Running
 		}
-		s.PID = pid
+		if !running {
+			pid, err := c.ProcessPID(ctx)
+			if err != nil {
+				return err
+			}
+			s.PID = pid
+		}
 		text, err := c.Version(ctx)
 		if err != nil {
 			return err

@@ -17,11 +17,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limit bounds each wait of these tests.
 const limit = 60 * time.Second
@@ -108,7 +104,7 @@ func shortDir(t *testing.T) string {
 // carryOut starts what a plan says, waits until it is ready, and ends it with the test.
 func carryOut(t *testing.T, plan Plan) *server {
 	t.Helper()
-	s := launch(t, plan)
+	s := launchServer(t, plan)
 	line, ok := s.await(func(l string) bool { return plan.Ready.Line.MatchString(l) })
 	if !ok {
 		t.Fatalf("no announcement; output:\n%s", s.output())
@@ -133,8 +129,8 @@ func carryOut(t *testing.T, plan Plan) *server {
 	return s
 }
 
-// launch starts a plan's process and reads its output.
-func launch(t *testing.T, plan Plan) *server {
+// launchServer starts a plan's process and reads its output.
+func launchServer(t *testing.T, plan Plan) *server {
 	t.Helper()
 	s := &server{t: t, plan: plan, network: plan.Network, address: plan.Address, more: make(chan struct{}), ended: make(chan struct{})}
 	s.cmd = exec.Command(plan.Argv[0], plan.Argv[1:]...)

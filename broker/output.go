@@ -117,7 +117,7 @@ func splitLines(r io.Reader, emit func(line string)) {
 				if i < 0 && len(partial) < maxLogLine {
 					break
 				}
-				line, rest := partial, []byte(nil)
+				var line, rest []byte
 				if i >= 0 && i <= maxLogLine {
 					line, rest = partial[:i], partial[i+1:]
 				} else {

@@ -19,7 +19,7 @@ type Conn struct {
 	wire *wire
 	via  *Conn // the connection to the hop before, ours alone; nil where wire is a socket
 
-	group group // all goroutines of the connection but the one that waits for its end
+	group group // all goroutines of the connection but those of x/crypto, which end with the wire
 	done  chan struct{}
 
 	mu    sync.Mutex

@@ -10,8 +10,8 @@
 //   - Pool.Run belongs to the caller. Each pooled link has one goroutine, which dials, then runs the Link, then forgets it.
 //   - Link.Run is that goroutine; beside it runs one keepalive loop for each Conn, and one short-lived guard for each further
 //     dial.
-//   - A Conn has four: the two that x/crypto starts (reading and key exchange), one that refuses what the server asks for
-//     unbidden, and one that waits for the end. Each command channel adds one; each dialled stream adds two.
+//   - A Conn has six: three that x/crypto starts (reading, key exchange, sorting what is read), two that refuse what the
+//     server asks for unbidden, and one that waits for the end. Each command channel adds one; each dialled stream adds two.
 //   - Operations that x/crypto cannot abandon (opening a channel, a request that wants a reply) run in a goroutine of their
 //     own, which ends with the answer or with the Conn.
 //

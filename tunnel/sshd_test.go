@@ -2,13 +2,6 @@ package tunnel
 
 import (
 	"bufio"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -76,6 +69,9 @@ func startSSHD(t testing.TB, authorized []ssh.PublicKey, lines ...string) *testS
 		"HostKey "+filepath.Join(s.dir, "host"),
 		"AuthorizedKeysFile "+filepath.Join(s.dir, "authorized"),
 		"StrictModes no", "UsePAM no", "PidFile none", "LogLevel VERBOSE", "PermitRootLogin yes",
+		// bash reads .bashrc for sshd's commands only at the outermost level: what people have there is slow, takes locks, and
+		// is none of a test's business.
+		"SetEnv SHLVL=9",
 		"PasswordAuthentication no", "KbdInteractiveAuthentication no",
 	)
 	writeFile(t, filepath.Join(s.dir, "config"), strings.Join(config, "\n")+"\n")
@@ -136,13 +132,14 @@ func (s *testSSHD) killConnections() {
 	}
 }
 
-// children lists the processes below pid, the deepest last.
+// children lists the sshd processes below pid. What they run is left alone: it ends by itself when its input does.
 func children(pid int) []int {
-	out, _ := exec.Command("ps", "-o", "pid=", "--ppid", fmt.Sprint(pid)).Output()
+	out, _ := exec.Command("ps", "-o", "pid=,comm=", "--ppid", fmt.Sprint(pid)).Output()
 	var all []int
-	for _, word := range strings.Fields(string(out)) {
+	for line := range strings.Lines(string(out)) {
 		var child int
-		if _, err := fmt.Sscan(word, &child); err == nil {
+		var name string
+		if _, err := fmt.Sscan(line, &child, &name); err == nil && strings.HasPrefix(name, "sshd") {
 			all = append(append(all, child), children(child)...)
 		}
 	}
@@ -165,40 +162,6 @@ func (s *testSSHD) hop(t testing.TB, identities ...string) Hop {
 		Alias: "box", HostName: "127.0.0.1", Port: s.port, User: me(t), IdentityFiles: identities, IdentityAgent: "none",
 		UserKnownHostsFiles: []string{known},
 	}
-}
-
-// newKey makes a key pair at path and path.pub; a passphrase encrypts it.
-func newKey(t testing.TB, kind, path, passphrase string) ssh.Signer {
-	t.Helper()
-	var private crypto.PrivateKey
-	var err error
-	switch kind {
-	case "ed25519":
-		_, private, err = ed25519.GenerateKey(rand.Reader)
-	case "rsa":
-		private, err = rsa.GenerateKey(rand.Reader, 2048)
-	case "ecdsa":
-		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var block *pem.Block
-	if passphrase == "" {
-		block, err = ssh.MarshalPrivateKey(private, "test")
-	} else {
-		block, err = ssh.MarshalPrivateKeyWithPassphrase(private, "test", []byte(passphrase))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, path, string(pem.EncodeToMemory(block)))
-	writeFile(t, path+".pub", string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
-	return signer
 }
 
 func writeFile(t testing.TB, path, text string) {
@@ -244,93 +207,6 @@ func (b *lockedBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
-
-// relay is a TCP proxy that can stop forwarding without telling anybody: a black hole.
-type relay struct {
-	listener net.Listener
-	to       string
-	wg       sync.WaitGroup
-
-	mu     sync.Mutex
-	hole   chan struct{} // closed: nothing passes any more
-	conns  []net.Conn
-	dialed int
-}
-
-func newRelay(t testing.TB, to string) *relay {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{listener: l, to: to, hole: make(chan struct{})}
-	r.wg.Go(r.accept)
-	t.Cleanup(func() {
-		_ = l.Close()
-		r.mu.Lock()
-		for _, c := range r.conns {
-			_ = c.Close()
-		}
-		r.mu.Unlock()
-		r.wg.Wait()
-	})
-	return r
-}
-
-func (r *relay) port() int { return r.listener.Addr().(*net.TCPAddr).Port }
-
-func (r *relay) accepted() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.dialed
-}
-
-func (r *relay) accept() {
-	for {
-		near, err := r.listener.Accept()
-		if err != nil {
-			return
-		}
-		far, err := net.Dial("tcp", r.to)
-		if err != nil {
-			_ = near.Close()
-			continue
-		}
-		r.mu.Lock()
-		r.dialed++
-		r.conns = append(r.conns, near, far)
-		r.mu.Unlock()
-		r.wg.Go(func() { r.copy(far, near) })
-		r.wg.Go(func() { r.copy(near, far) })
-	}
-}
-
-func (r *relay) copy(to, from net.Conn) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
-		select {
-		case <-r.hole:
-			if err != nil {
-				return
-			}
-			continue // swallow
-		default:
-		}
-		if n > 0 {
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			_ = to.Close()
-			return
-		}
-	}
-}
-
-// swallow makes a black hole of the relay.
-func (r *relay) swallow() { close(r.hole) }
 
 // runCommand runs a command line on a connection and returns what it printed.
 func runCommand(t testing.TB, c carrier, line string) (string, Exit) {

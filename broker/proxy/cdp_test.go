@@ -202,9 +202,11 @@ func TestNode(t *testing.T) {
 					t.Errorf("%s: %+v, %v, want %s", page, list, err, want)
 				}
 			}
+			r.mu.Lock()
 			if len(r.clients) != 0 {
 				t.Errorf("/json counts as a front end")
 			}
+			r.mu.Unlock()
 
 			// Several front ends at once, and again after the last has gone.
 			for range 2 {

@@ -163,6 +163,9 @@ func TestJDB(t *testing.T) {
 	_, port, _ := net.SplitHostPort(r.addr)
 	for i := range 3 { // each as soon as the one before has gone
 		d := startJDB(t, jdb, port)
+		if i == 0 {
+			d.want("main[1]") // jdb forgets its threads if it is asked before it has taken in the start
+		}
 		d.do("stop in App.tick", "App.tick")
 		if i == 0 {
 			d.do("run", "Breakpoint hit")

@@ -95,9 +95,7 @@ func TestRounds(t *testing.T) {
 	if got := d.read(); !slices.Equal(got, want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
-	if want := []int{1, 2, 1, 0, 1}; !slices.Equal(r.clients, want) {
-		t.Fatalf("clients: got %v, want %v", r.clients, want)
-	}
+	r.await(t, "clients 1, 2, 1, 0, 1", func() bool { return slices.Equal(r.clients, []int{1, 2, 1, 0, 1}) })
 }
 
 func TestNoAfterLast(t *testing.T) {
@@ -113,8 +111,14 @@ func TestNoAfterLast(t *testing.T) {
 		refused(t, r.front(t).request("initialize", nil), "not now") // and again: the round did not begin
 	})
 	t.Run("when the session closes", func(t *testing.T) {
+		var c net.Conn
+		t.Cleanup(func() { c.Close() }) // after start's: it is still there when the Proxy ends
 		r := start(t, Config{Protocol: "dap", AfterLast: fail, Dial: server(t, echo)})
-		roundTrip(t, r.connect(t)) // still there when the test ends
+		var err error
+		if c, err = net.Dial("tcp4", r.addr); err != nil {
+			t.Fatal(err)
+		}
+		roundTrip(t, c)
 	})
 	t.Run("when the program has ended", func(t *testing.T) {
 		r := start(t, Config{Protocol: "dap", AfterLast: fail, Dial: server(t, echo)})

@@ -1,4 +1,5 @@
-# Who a process is: (boot id, pid, start time). Needs dbk_ws. POSIX sh; functions only.
+# Who a process is: (boot id, pid, start time). Needs dbk_ws. POSIX sh; functions only. The environment may set dbk_proc to
+# work as where there is no /proc.
 : "${dbk_proc:=/proc}"
 
 # dbk_boot sets dbk_b to what changes at each boot.

@@ -2,6 +2,7 @@ package sshconfig
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,9 @@ func makeHop(d destination, values settings, base *baseline, x *expander) (tunne
 		if strings.EqualFold(file, "none") {
 			continue
 		}
-		hop.IdentityFiles = append(hop.IdentityFiles, x.path(file))
+		if path := x.path(file); !slices.Contains(hop.IdentityFiles, path) {
+			hop.IdentityFiles = append(hop.IdentityFiles, path)
+		}
 	}
 	if command := values.get("proxycommand"); command != "" && !strings.EqualFold(command, "none") {
 		hop.ProxyCommand = command

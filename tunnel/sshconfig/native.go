@@ -98,6 +98,7 @@ func (r *Resolver) fillIn(d destination, values settings) {
 		values["port"] = []string{"22"}
 	}
 	defaults := map[string][]string{
+		"serveralivecountmax":  {"3"},
 		"identityfile":         {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ecdsa_sk", "~/.ssh/id_ed25519", "~/.ssh/id_ed25519_sk"},
 		"userknownhostsfile":   {"~/.ssh/known_hosts ~/.ssh/known_hosts2"},
 		"globalknownhostsfile": {"/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"},

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-dap"
 )
 
-// dapClient is a front end.
-type dapClient struct {
+// delveFrontEnd is a front end.
+type delveFrontEnd struct {
 	t    *testing.T
 	conn net.Conn
 	in   *bufio.Reader
@@ -21,31 +21,31 @@ type dapClient struct {
 	kept []dap.Message
 }
 
-func newDAPClient(t *testing.T, s *server) *dapClient {
+func newDelveFrontEnd(t *testing.T, s *server) *delveFrontEnd {
 	t.Helper()
 	conn, err := s.dial(t.Context())
 	must(t, "dial", err)
 	t.Cleanup(func() { _ = conn.Close() })
-	return &dapClient{t: t, conn: conn, in: bufio.NewReader(conn)}
+	return &delveFrontEnd{t: t, conn: conn, in: bufio.NewReader(conn)}
 }
 
-func (c *dapClient) request(command string) dap.Request {
+func (c *delveFrontEnd) request(command string) dap.Request {
 	c.seq++
 	return dap.Request{ProtocolMessage: dap.ProtocolMessage{Seq: c.seq, Type: "request"}, Command: command}
 }
 
-func (c *dapClient) send(m dap.Message) {
+func (c *delveFrontEnd) send(m dap.Message) {
 	c.t.Helper()
 	must(c.t, "send", dap.WriteProtocolMessage(c.conn, m))
 }
 
-func (c *dapClient) read() (dap.Message, error) {
+func (c *delveFrontEnd) read() (dap.Message, error) {
 	_ = c.conn.SetReadDeadline(time.Now().Add(limit))
 	return dap.ReadProtocolMessage(c.in)
 }
 
 // expect waits for a message of type M; what comes before it is kept.
-func expect[M dap.Message](c *dapClient) M {
+func expect[M dap.Message](c *delveFrontEnd) M {
 	c.t.Helper()
 	for i, m := range c.kept {
 		if want, ok := m.(M); ok {
@@ -74,7 +74,7 @@ func describe(e *dap.ErrorResponse) string {
 }
 
 // attach joins the program with one breakpoint (none at line 0) and lets it run.
-func (c *dapClient) attach(file string, line int) {
+func (c *delveFrontEnd) attach(file string, line int) {
 	c.t.Helper()
 	c.begin()
 	if line > 0 {
@@ -90,7 +90,7 @@ func (c *dapClient) attach(file string, line int) {
 	expect[*dap.ConfigurationDoneResponse](c)
 }
 
-func (c *dapClient) begin() {
+func (c *delveFrontEnd) begin() {
 	c.t.Helper()
 	c.send(&dap.InitializeRequest{Request: c.request("initialize"), Arguments: dap.InitializeRequestArguments{AdapterID: "go", PathFormat: "path", LinesStartAt1: true, ColumnsStartAt1: true}})
 	expect[*dap.InitializeResponse](c)
@@ -99,7 +99,7 @@ func (c *dapClient) begin() {
 }
 
 // look asks what a front end asks after a stop and returns a local variable's value.
-func (c *dapClient) look(stop *dap.StoppedEvent, name string) string {
+func (c *delveFrontEnd) look(stop *dap.StoppedEvent, name string) string {
 	c.t.Helper()
 	c.send(&dap.ThreadsRequest{Request: c.request("threads")})
 	expect[*dap.ThreadsResponse](c)
@@ -116,14 +116,14 @@ func (c *dapClient) look(stop *dap.StoppedEvent, name string) string {
 	return ""
 }
 
-func (c *dapClient) next(stop *dap.StoppedEvent) *dap.StoppedEvent {
+func (c *delveFrontEnd) next(stop *dap.StoppedEvent) *dap.StoppedEvent {
 	c.t.Helper()
 	c.send(&dap.NextRequest{Request: c.request("next"), Arguments: dap.NextArguments{ThreadId: stop.Body.ThreadId}})
 	return expect[*dap.StoppedEvent](c)
 }
 
 // leave disconnects, as "stop" in a front end does for an attached program, and waits until the server has closed.
-func (c *dapClient) leave() {
+func (c *delveFrontEnd) leave() {
 	c.t.Helper()
 	c.send(&dap.DisconnectRequest{Request: c.request("disconnect"), Arguments: &dap.DisconnectArguments{}})
 	for {
@@ -135,7 +135,7 @@ func (c *dapClient) leave() {
 }
 
 // silence says what came within a time, for servers that must not answer.
-func (c *dapClient) within(d time.Duration) (dap.Message, error) {
+func (c *delveFrontEnd) within(d time.Duration) (dap.Message, error) {
 	_ = c.conn.SetReadDeadline(time.Now().Add(d))
 	m, err := dap.ReadProtocolMessage(c.in)
 	var late net.Error
