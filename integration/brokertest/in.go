@@ -11,3 +11,6 @@ func (b *Broker) In(t testing.TB) *Broker {
 
 // Dir is the broker's own directory, where its brokerctl runs; tests may put files into it.
 func (b *Broker) Dir() string { return b.dir }
+
+// Mark is what everything that the Broker starts bears in its environment, see package sandbox.
+func (b *Broker) Mark() string { return b.mark }
