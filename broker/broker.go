@@ -60,6 +60,7 @@ func New(o Options) *Broker {
 		stopping: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
 	}
 	b.ledger = newLedger(o.Store, o.Hosts, &b.events, o.Log.Named("ledger"))
+	b.ledger.report = b.reportLeft
 	return b
 }
 
@@ -224,6 +225,9 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 		return out, nil
 	}
 	if pending, err = b.ledger.pending(id); err == nil && pending {
+		if s != nil {
+			v = s.snapshot() // what that try has found
+		}
 		out.Left = v.Left
 		out.Error = apiErrorf(api.CodeCleanUp, "end it by hand on the host", "something is left on %s", hostLabel(v.Host))
 	}
@@ -247,6 +251,33 @@ func (b *Broker) keep(s *session) {
 
 // remember keeps an ended session's last snapshot.
 func (b *Broker) remember(s *session) { b.keep(s) }
+
+// reportLeft corrects what the last snapshot of a session that is over says is left.
+func (b *Broker) reportLeft(id string, left []string) {
+	s, old, err := b.find(id)
+	switch {
+	case err != nil: // forgotten meanwhile
+	case s != nil:
+		v := *s.view.Load()
+		v.Left = append([]string{}, left...)
+		s.view.Store(&v)
+		s.tracker.Bump()
+		b.tracker.Bump()
+		b.keep(s)
+	default:
+		old.Left = append([]string{}, left...)
+		rec, err := b.store.Session(id)
+		if err == nil {
+			rec.View, err = json.Marshal(old)
+		}
+		if err == nil {
+			err = b.store.PutSession(rec)
+		}
+		if err != nil {
+			b.log.Error("write the session's record", "session", id, "error", err)
+		}
+	}
+}
 
 // recover marks sessions of an earlier daemon as failed: plain SSH does not carry them over. What they left is in the ledger.
 func (b *Broker) recover() error {

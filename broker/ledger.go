@@ -28,6 +28,8 @@ type ledger struct {
 	events *events
 	log    hclog.Logger
 	wake   chan struct{} // the janitor looks again
+	// report is told what a replay has found left of a session that is over, in the end nothing.
+	report func(session string, left []string)
 
 	mu     sync.Mutex
 	active map[string]bool // entries whose session lives: not to be reaped by a replay
@@ -123,8 +125,10 @@ func (l *ledger) replay(ctx context.Context, host tunnel.Host) error {
 		case err != nil:
 			return err
 		case len(left) > 0:
-			l.events.add(e.Session, "left", fmt.Sprintf("still on %s: %q", e.Host, left))
+			l.report(e.Session, left)
+			l.events.add(e.Session, "left", fmt.Sprintf("still on %s: %q", hostLabel(e.Host), left))
 		default:
+			l.report(e.Session, nil)
 			l.log.Info("cleaned up what an earlier session left", "host", e.Host, "session", e.Session)
 			l.events.add(e.Session, "cleaned", "cleaned up on "+hostLabel(e.Host))
 		}

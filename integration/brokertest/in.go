@@ -14,3 +14,11 @@ func (b *Broker) Dir() string { return b.dir }
 
 // Mark is what everything that the Broker starts bears in its environment, see package sandbox.
 func (b *Broker) Mark() string { return b.mark }
+
+// Decode decodes the one JSON document of an output.
+func Decode[T any](t testing.TB, text string) T {
+	t.Helper()
+	var v T
+	decode(t, text, &v)
+	return v
+}
