@@ -229,7 +229,7 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 			v = s.snapshot() // what that try has found
 		}
 		out.Left = v.Left
-		out.Error = apiErrorf(api.CodeCleanUp, "end it by hand on the host", "something is left on %s", hostLabel(v.Host))
+		out.Error = apiErrorf(api.CodeCleanUp, "remove it by hand there, and close the session again", "left on %s: %s", hostLabel(v.Host), strings.Join(v.Left, ", "))
 	}
 	return out, err
 }

@@ -32,12 +32,13 @@ type ledger struct {
 	report func(session string, left []string)
 
 	mu     sync.Mutex
-	active map[string]bool // entries whose session lives: not to be reaped by a replay
-	busy   map[string]bool // entries that a replay works on now
+	active map[string]bool          // entries whose session lives: not to be reaped by a replay
+	busy   map[string]bool          // entries that a replay works on now
+	turns  map[string]chan struct{} // by host: holds one word while a replay works there
 }
 
 func newLedger(s *store.Store, h *Hosts, e *events, log hclog.Logger) *ledger {
-	return &ledger{store: s, hosts: h, events: e, log: log, wake: make(chan struct{}, 1), active: make(map[string]bool), busy: make(map[string]bool)}
+	return &ledger{store: s, hosts: h, events: e, log: log, wake: make(chan struct{}, 1), active: make(map[string]bool), busy: make(map[string]bool), turns: make(map[string]chan struct{})}
 }
 
 // enter writes down that a session is about to make a workspace.
@@ -113,7 +114,22 @@ func (l *ledger) unclaim(entries []store.Entry) {
 }
 
 // replay cleans up on a host that has just been connected to what earlier sessions left there.
+//
+// One replay at a time works on a host: who comes second finds done what the first did.
 func (l *ledger) replay(ctx context.Context, host tunnel.Host) error {
+	l.mu.Lock()
+	turn := l.turns[host.Name()]
+	if turn == nil {
+		turn = make(chan struct{}, 1)
+		l.turns[host.Name()] = turn
+	}
+	l.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	entries, err := l.claim(host.Name())
 	if err != nil || len(entries) == 0 {
 		return err
