@@ -185,6 +185,10 @@ func suiteAdopt(t *testing.T, h Host) {
 			t.Errorf("pid %d: %v", pid, err)
 		}
 	}
+	// The test itself stands for whatever of ours was there before.
+	if _, err := h.Adopt(suiteContext(t), ws, os.Getpid(), false); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("older than the workspace: %v", err)
+	}
 	if _, err := h.Adopt(suiteContext(t), ws, 1<<30, false); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("no process: %v", err)
 	}

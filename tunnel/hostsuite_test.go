@@ -22,7 +22,7 @@ func testHost(t *testing.T, h Host) {
 		"facts": suiteFacts, "run": suiteRun, "run cancelled": suiteRunCancelled, "words": suiteWords, "exits": suiteExits,
 		"start refused": suiteStartRefused, "reap": suiteReap, "reap deceived": suiteReapDeceived, "reap odd name": suiteReapOddName,
 		"release": suiteRelease, "normal end": suiteNormalEnd,
-		"heirs": suiteHeirs, "adopt": suiteAdopt, "workspace": suiteWorkspace, "files": suiteFiles, "listeners": suiteListeners,
+		"heirs": suiteHeirs, "adopt": suiteAdopt, "workspace": suiteWorkspace, "files": suiteFiles, "listeners": suiteListeners, "listeners deceived": suiteListenersDeceived,
 		"back pressure": suiteBackPressure, "big arguments": suiteBigArguments,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, h) })
