@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -131,6 +132,9 @@ func (s *session) explain(err error) *api.Error {
 	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound:
 		if e.Output == "" {
 			e.Output = s.out.tail(8 << 10)
+		}
+		if rest, ok := strings.CutPrefix(e.Hint, hintPrinted); ok && e.Output == "" {
+			e.Hint = hintSilent + rest
 		}
 	}
 	return &e
