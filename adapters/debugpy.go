@@ -101,6 +101,7 @@ func (d debugpy) Plan(r Request) (Plan, error) {
 		p.Started = func(ctx context.Context, dial Dial) (Started, error) { return Started{}, debugpyVisit(ctx, dial) }
 	} else {
 		p.Ready.Line = regexp.MustCompile(`^debugbroker ` + nonce + ` ready (?P<addr>127\.0\.0\.1:\d{1,5})$`)
+		p.Ready.Over = regexp.MustCompile(`^debugbroker ` + nonce + ` over `)
 		p.Notices = regexp.MustCompile(`^debugbroker ` + nonce + ` notice (.*)$`)
 		p.AfterLast = debugpyRelease(releasePause)
 		p.Files = []File{{Name: debugpyLauncher, Data: debugpyBootstrap(nonce)}}

@@ -34,6 +34,9 @@ func render(p Plan) string {
 			if x.Line != nil {
 				show("Ready.Line", x.Line.String())
 			}
+			if x.Over != nil {
+				show("Ready.Over", x.Over.String())
+			}
 			fmt.Fprintf(&s, "Ready: file %q, timeout %v, settle %v\n", x.EndpointFile, x.Timeout, x.Settle)
 		case []Failure:
 			for _, fail := range x {

@@ -45,8 +45,9 @@ type Plan struct {
 	// RPC it counts DAP front ends only: Delve serves any number of JSON-RPC clients beside one, but never answers the attach of a
 	// second one while the first lets the program run.
 	OneClient bool
-	// Exposed says that other users of the remote could connect to the endpoint.
-	Exposed bool
+	// Exposed says that other users of the remote could connect to the endpoint. SecretPath: the server turns away who does not
+	// know the path that it announced.
+	Exposed, SecretPath bool
 	// BeforeFirst runs before the first front end of a round is let in.
 	BeforeFirst func(ctx context.Context, dial Dial) error
 	// AfterLast runs when a round's last front end has gone: the program must run on without that client's breakpoints. Where it is
@@ -82,6 +83,9 @@ type Ready struct {
 	Timeout      time.Duration
 	// Settle is how long the program is watched after the announcement: if it ends by then, `open` has failed.
 	Settle time.Duration
+	// Over matches a line of output that says that the program is ending: its exit is then waited for some time longer than Settle.
+	// May be nil.
+	Over *regexp.Regexp
 }
 
 // Failure names what a server's output means.

@@ -25,6 +25,7 @@ func TestPlanRefusals(t *testing.T) {
 		"go, nothing answered": {NewDelve(), Request{Program: []string{"/app"}}, "", NotFound},
 		"node, no node":        {NewNode(), Request{Program: []string{"app.js"}}, records("dir=/"), Missing},
 		"node, no program":     {NewNode(), Request{Program: []string{"app.js"}}, records("node=/node", "no_program=1"), NotFound},
+		"node, no such node":   {NewNode(), Request{Program: []string{"app.js"}}, records("node=/bin/true", "version=true (GNU coreutils) 9.1\n"), Missing},
 		"node, cwd":            {NewNode(), Request{Program: []string{"app.js"}, Cwd: "/nope"}, records("cwd_missing=1"), NotFound},
 		"java, no java":        {NewJDWP(), Request{Program: []string{"App"}}, "", Missing},
 		"java, cwd":            {NewJDWP(), Request{Program: []string{"App"}, Cwd: "/nope"}, records("cwd_missing=1"), NotFound},

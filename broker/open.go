@@ -245,7 +245,7 @@ func (s *session) drop(ctx context.Context, r *rig) (left []string, err error) {
 		return left, err
 	}
 	r.stopTasks()
-	r.entry, r.proc, r.exited, r.ending = nil, nil, nil, nil
+	r.entry, r.proc, r.exited, r.over, r.ending = nil, nil, nil, nil, nil
 	return nil, nil
 }
 

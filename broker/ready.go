@@ -35,9 +35,10 @@ func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watche
 	w := &watchers{announced: make(chan []string, 1), notices: make(chan string, 16)}
 	ending := make(chan struct{})
 	drained := make(chan struct{})
-	r.ending, r.drained = ending, drained
+	over := make(chan struct{})
+	r.over, r.ending, r.drained = over, ending, drained
 	plan := r.plan
-	var announceOnce, endOnce sync.Once
+	var announceOnce, overOnce, endOnce sync.Once
 	read := func(from io.Reader, stream string) {
 		splitLines(from, func(line string) {
 			stream := stream
@@ -53,6 +54,9 @@ func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watche
 					default:
 					}
 				}
+			}
+			if plan.Ready.Over != nil && plan.Ready.Over.MatchString(line) {
+				overOnce.Do(func() { close(over) })
 			}
 			if plan.Ending != nil && plan.Ending.MatchString(line) {
 				endOnce.Do(func() { close(ending) })
@@ -117,7 +121,7 @@ func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
 			if err := context.Cause(rctx); !errors.Is(err, errNotReady) {
 				return err
 			}
-			return apiErrorf(api.CodeNotReady, "what it printed is above; a longer open_timeout in the config gives it more time",
+			return apiErrorf(api.CodeNotReady, hintPrinted+"; a longer open_timeout in the config gives it more time",
 				"%s did not announce itself within %s", r.plan.Server, timeout)
 		}
 	}
@@ -189,7 +193,7 @@ func (s *session) diedAtStart(r *rig, e ended) error {
 		}
 		return err
 	}
-	return apiErrorf(api.CodeProgramEnded, "what it printed is above", "%s ended with %s before it was ready", r.plan.Server, describeExit(*e.api()))
+	return apiErrorf(api.CodeProgramEnded, hintPrinted, "%s ended with %s before it was ready", r.plan.Server, describeExit(*e.api()))
 }
 
 // inspect reads the remote's listening sockets: the server must be on loopback, helpers that escaped are written down, and what
@@ -228,9 +232,21 @@ func (s *session) inspect(ctx context.Context, r *rig, req adapters.Request) err
 		return apiErrorf(api.CodeNotFound, "start the debug server there, or name the port it listens on", "nothing listens on port %d of %s", port, hostLabel(s.req.Host))
 	}
 	if r.plan.Exposed {
-		s.warn(fmt.Sprintf("other users of %s (accounts: %d) can connect to the debug server at %s and run code as you: it has no password", hostLabel(s.req.Host), r.facts.OtherUsers, r.address))
+		s.warn(exposure(r.facts.OtherUsers, hostLabel(s.req.Host), r.address, r.plan.SecretPath))
 	}
 	return nil
+}
+
+// exposure says what other accounts of the host could do. The local port is none of it: that one is the user's own.
+func exposure(accounts int, host, address string, secretPath bool) string {
+	who := fmt.Sprintf("%d other accounts of %s", accounts, host)
+	if accounts == 1 {
+		who = "1 other account of " + host
+	}
+	if secretPath {
+		return who + " can reach the debug server at " + address + " there: a random path, which only you know, keeps them from debugging"
+	}
+	return who + " can connect to the debug server at " + address + " there and run code as you: it asks for no password"
 }
 
 // started has the first conversation with the server; it also proves that the endpoint can be reached.
@@ -243,7 +259,11 @@ func (s *session) started(ctx context.Context, r *rig) error {
 	defer cancel()
 	st, err := r.plan.Started(ctx, r.dial)
 	if err != nil {
-		if r.network == "unix" && !lost(r.host) && !exitedAlready(r) && s.req.Host != "" {
+		if e, ok := exitOf(ctx, r); ok {
+			waitFor(ctx, r.drained, lastWordsWait)
+			return s.diedAtStart(r, e)
+		}
+		if r.network == "unix" && !lost(r.host) && s.req.Host != "" {
 			return &againError{err: err, noStreamLocal: true}
 		}
 		return fmt.Errorf("speak to %s: %w", r.plan.Server, err)
@@ -278,8 +298,18 @@ func (s *session) checkForwarding(ctx context.Context, r *rig) error {
 	return nil
 }
 
-// exitedAlready tells whether the server has ended, without taking the news from who waits for it.
-func exitedAlready(r *rig) bool { return len(r.exited) > 0 }
+// exitOf gives a server that does not answer a moment to end: its end then says more than its silence.
+func exitOf(ctx context.Context, r *rig) (ended, bool) {
+	t := time.NewTimer(lastWordsWait)
+	defer t.Stop()
+	select {
+	case e := <-r.exited: // nil where nothing was started
+		return e, e.err == nil
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ended{}, false
+}
 
 // waitFor waits for c, at most d.
 func waitFor(ctx context.Context, c <-chan struct{}, d time.Duration) {
