@@ -38,8 +38,8 @@ func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watche
 	r.ending, r.drained = ending, drained
 	plan := r.plan
 	var announceOnce, endOnce sync.Once
-	read := func(from io.Reader, stream string) {
-		splitLines(from, func(line string) {
+	read := func(ctx context.Context, from io.Reader, stream string) {
+		splitLines(ctx, from, func(line string) {
 			stream := stream
 			if plan.Ready.Line != nil {
 				if m := plan.Ready.Line.FindStringSubmatch(line); m != nil {
@@ -63,10 +63,10 @@ func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watche
 			s.out.add(stream, line, time.Now().UTC())
 		})
 	}
-	var both sync.WaitGroup
-	both.Go(func() { read(proc.Stdout(), "stdout") })
-	both.Go(func() { read(proc.Stderr(), "stderr") })
-	r.task(ctx, func(context.Context) {
+	r.task(ctx, func(ctx context.Context) {
+		var both sync.WaitGroup
+		both.Go(func() { read(ctx, proc.Stdout(), "stdout") })
+		both.Go(func() { read(ctx, proc.Stderr(), "stderr") })
 		both.Wait()
 		close(drained)
 	})
