@@ -16,13 +16,15 @@ const (
 	// A stream that carries little has a small buffer; one that fills it gets one of the size of an SSH packet.
 	smallChunk = 4 << 10
 	largeChunk = 32 << 10
+	writeChunk = 256 << 10 // of one write at a time
 )
 
 // stream is a forwarded connection as a net.Conn. Reads have deadlines like any other. A write deadline counts for writes that
 // begin after it was set, and its expiry closes the stream, since part of the data may be gone. CloseWrite sends end of file
 // and leaves the other direction open. After the loss of the SSH connection reads and writes fail with ErrLinkLost.
 //
-// ssh.Channel.Read cannot be interrupted, so one goroutine reads for all; another answers channel requests.
+// ssh.Channel.Read cannot be interrupted, so one goroutine reads for all; another answers channel requests. Each write has one of
+// its own for the same reason.
 type stream struct {
 	conn    *Conn
 	channel ssh.Channel
@@ -36,7 +38,8 @@ type stream struct {
 	readMu sync.Mutex // guards rest
 	rest   []byte
 
-	writeMu sync.Mutex // x/crypto allows one writer at a time
+	writeMu sync.Mutex // x/crypto allows one writer at a time; guards copied
+	copied  []byte
 
 	readBy, writeBy deadline
 
@@ -138,36 +141,39 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *stream) Write(p []byte) (int, error) {
+// Write returns when the data has left, and at once when the stream is closed: a far side that takes nothing, and does not answer our
+// close either, must not hold whoever writes.
+func (s *stream) Write(p []byte) (written int, err error) {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
-	if isClosed(s.closed) {
-		return 0, net.ErrClosed
+	for {
+		n, err := s.writePart(p[:min(len(p), writeChunk)])
+		written += n
+		if p = p[n:]; err != nil || len(p) == 0 {
+			return written, err
+		}
 	}
-	if !s.writeBy.isSet() {
-		n, err := s.channel.Write(p)
-		return n, s.translate(err, io.ErrClosedPipe)
-	}
-	return s.writeTimed(p)
 }
 
-// writeTimed writes a copy of p, since a write that has run out of time goes on until the stream is gone.
-func (s *stream) writeTimed(p []byte) (int, error) {
+// writePart writes a copy of p, since ssh.Channel.Write cannot be interrupted: one that is given up goes on until the stream is gone.
+func (s *stream) writePart(p []byte) (int, error) {
 	type result struct {
 		n   int
 		err error
 	}
 	expired := s.writeBy.expired()
 	select {
+	case <-s.closed:
+		return 0, net.ErrClosed
 	case <-expired:
 		_ = s.Close()
 		return 0, os.ErrDeadlineExceeded
 	default:
 	}
 	results := make(chan result, 1)
-	data := append([]byte(nil), p...)
+	s.copied = append(s.copied[:0], p...) // the write before has ended, or the stream is closed
 	if !s.conn.group.spawn(func() {
-		n, err := s.channel.Write(data)
+		n, err := s.channel.Write(s.copied)
 		results <- result{n, err}
 	}) {
 		return 0, s.conn.lossOr(ErrLinkLost)
