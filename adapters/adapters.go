@@ -131,7 +131,9 @@ type Plan struct {
 	// CloseOnExit: the escaped helper processes to look for by the port they listen on (debugpy's adapter).
 	AdoptListener bool
 	// Exposed says that other users of the remote could connect to the endpoint.
-	Exposed  bool
+	Exposed bool
+	// Secret says that an Exposed server serves nobody who does not know a secret that the broker alone was told.
+	Secret   bool
 	Warnings []string
 	// ReadyLines are recognised in the output while starting and tell the user something (python: "stock debugpy: why").
 	Notices *regexp.Regexp // submatch 1 becomes a warning

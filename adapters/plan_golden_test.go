@@ -29,6 +29,9 @@ func written(p Plan) string {
 	line("endpoint", strings.TrimSpace(p.Network+" "+p.Address))
 	line("ready", fmt.Sprintf("%v in %v, settle %v", p.Ready.Line, p.Ready.Timeout, p.Ready.Settle))
 	line("protocol", fmt.Sprintf("%s rpc=%v one=%v spare=%v exposed=%v", p.Protocol, p.RPC, p.OneClient, p.Spare, p.Exposed))
+	if p.Secret {
+		line("secret", true)
+	}
 	line("exchanges", fmt.Sprintf("announced=%v started=%v first=%v last=%v watch=%v stop=%v",
 		p.Announced != nil, p.Started != nil, p.BeforeFirst != nil, p.AfterLast != nil, p.Watch != nil, p.Stop != nil))
 	for _, w := range p.Warnings {
@@ -59,6 +62,12 @@ func TestPlans(t *testing.T) {
 		"delve-port": {NewDelve(), Request{Mode: Port, Port: 4000, Host: linux, Facts: map[string]string{delveProbe: records("listening", "yes", "pid", "7", "manner", "multi")}}},
 		"node-wait": {NewNode(), Request{Mode: Launch, Program: []string{"app.js", "-x"}, Wait: true, Host: linux, Facts: map[string]string{
 			nodeProbe: records("start", "/home/ann", "node", "/usr/bin/node", "version", "v20.20.2\n", "dir", "/home/ann"),
+		}}},
+		"node-shared": {NewNode(), Request{Mode: Launch, Program: []string{"app.js"}, Wait: true, Host: busy, Facts: map[string]string{
+			nodeProbe: records("start", "/Users/ann", "node", "/usr/bin/node", "version", "v20.20.2\n", "dir", "/Users/ann"),
+		}}},
+		"node-published": {NewNode(), Request{Mode: Launch, Program: []string{"--inspect-publish-uid=http", "app.js"}, Wait: true, Host: busy, Facts: map[string]string{
+			nodeProbe: records("start", "/Users/ann", "node", "/usr/bin/node", "version", "v20.20.2\n", "dir", "/Users/ann"),
 		}}},
 		"node-old": {NewNode(), Request{Mode: Launch, Program: []string{"--flag", "app.js"}, Host: busy, Facts: map[string]string{
 			nodeProbe: records("start", "/Users/ann", "node", "/usr/bin/node", "version", "v10.2.0"),

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"slices"
@@ -24,6 +23,8 @@ type fakeHost struct {
 	lostErr    error
 	lostC      chan struct{}
 	silent     bool // the process never announces itself
+	sockets    []tunnel.Listener
+	adopted    []int
 }
 
 func newFakeHost(endpoint string) *fakeHost {
@@ -99,8 +100,11 @@ func (h *fakeHost) ReadFile(context.Context, string, int64) ([]byte, error) {
 	return nil, tunnel.ErrNoSuchFile
 }
 func (h *fakeHost) WriteFile(context.Context, string, []byte, uint32) error { return nil }
-func (h *fakeHost) Adopt(context.Context, string, int, bool) (tunnel.ProcessID, error) {
-	return tunnel.ProcessID{}, errors.New("nothing to adopt")
+func (h *fakeHost) Adopt(_ context.Context, _ string, pid int, _ bool) (tunnel.ProcessID, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.adopted = append(h.adopted, pid)
+	return tunnel.ProcessID{Boot: "boot", PID: pid, Start: "2"}, nil
 }
 
 func (h *fakeHost) Reap(_ context.Context, workspace string) ([]string, error) {
@@ -119,7 +123,7 @@ func (h *fakeHost) Reap(_ context.Context, workspace string) ([]string, error) {
 	delete(h.workspaces, workspace)
 	return nil, nil
 }
-func (h *fakeHost) Listeners(context.Context) ([]tunnel.Listener, error) { return nil, nil }
+func (h *fakeHost) Listeners(context.Context) ([]tunnel.Listener, error) { return h.sockets, nil }
 func (h *fakeHost) Alive(_ context.Context, ids []tunnel.ProcessID) ([]bool, error) {
 	return make([]bool, len(ids)), nil
 }
