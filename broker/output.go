@@ -13,6 +13,7 @@ import (
 const (
 	maxLogBytes = 2 << 20 // text kept a session; the oldest lines go first
 	maxLogLine  = 16 << 10
+	readBuffer  = 4 << 10 // a stream's, for the life of the program: most print little
 	// partialWait is how long an unfinished line may wait for its end before it is shown: a prompt has none.
 	partialWait = 200 * time.Millisecond
 )
@@ -84,7 +85,7 @@ func splitLines(r io.Reader, emit func(line string)) {
 	chunks := make(chan []byte)
 	go func() { // ends with r; the loop below reads until then
 		defer close(chunks)
-		buf := make([]byte, 32<<10)
+		buf := make([]byte, readBuffer)
 		for {
 			n, err := r.Read(buf)
 			if n > 0 {
