@@ -20,7 +20,7 @@ import (
 
 const (
 	// idleSettle lets what opening began come to its end: probes' channels, the garbage of the opens.
-	idleSettle = 3 * time.Second
+	idleSettle = 2 * time.Second
 	idleWatch  = 10 * time.Second
 	// ticks of utime and stime a second, USER_HZ, which is 100 on every Linux that Go runs on (proc(5), sysconf(_SC_CLK_TCK)).
 	ticksPerSecond = 100

@@ -17,7 +17,7 @@ import (
 
 const (
 	stepWarmUp = 10
-	stepCount  = 120
+	stepCount  = 100
 	// stepBudget ends the taking of samples early on a machine that is slower than any that was seen.
 	stepBudget = 90 * time.Second
 )
