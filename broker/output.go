@@ -15,7 +15,8 @@ const (
 	maxLogBytes = 2 << 20 // kept a session; the oldest lines go first
 	maxLogLine  = 16 << 10
 	// lineCost is what a line takes beside its text: else empty ones would be kept by the million.
-	lineCost = 64
+	lineCost   = 64
+	readBuffer = 4 << 10 // a stream's, for the life of the program: most print little
 	// partialWait is how long an unfinished line may wait for its end before it is shown: a prompt has none.
 	partialWait = 200 * time.Millisecond
 	// partingWait is how long the last output may take to arrive once everything else of the session is gone.
@@ -89,7 +90,7 @@ func splitLines(ctx context.Context, r io.Reader, emit func(line string)) {
 	defer close(left)
 	go func() { // ends with r, which ends with the host's connection at the latest
 		defer close(chunks)
-		buf := make([]byte, 32<<10)
+		buf := make([]byte, readBuffer)
 		for {
 			n, err := r.Read(buf)
 			if n > 0 {
