@@ -10,7 +10,8 @@ import (
 )
 
 // Stock knows what there was when it was taken: processes that bear the mark, TCP ports on which they listen, files in the TMPDIR, and
-// workspaces. A workspace bears no mark, so those of other brokers on the machine are seen too: Left gives them the time to go.
+// workspaces. A workspace bears no mark: one in which somebody else's process is written down does not count, and Left gives those that
+// nothing is written down in yet the time to go.
 type Stock struct {
 	mark   string
 	temp   string
@@ -89,7 +90,7 @@ func (s *Stock) look() (map[string]string, error) {
 			return nil, fmt.Errorf("look for files: %w", err)
 		}
 		for _, path := range paths {
-			if st, err := os.Lstat(path); err == nil {
+			if st, err := os.Lstat(path); err == nil && !foreign(path, s.mark) {
 				all["file "+path] = fmt.Sprintf("file %s (%s)", path, st.Mode())
 			}
 		}
