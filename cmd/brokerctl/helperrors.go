@@ -40,7 +40,7 @@ func meanings() []meaning {
 		{Code: api.CodeDaemon, Meaning: "brokerd cannot be started or reached"},
 		{Code: api.CodeVersion, Meaning: "brokerd and brokerctl are of different API versions"},
 		{Code: api.CodeInternal, Meaning: "a bug; brokerd.log says more"},
-		{Code: api.CodeCancelled, Meaning: "Ctrl-C, or closed while it was opening"},
+		{Code: api.CodeCancelled, Meaning: "Ctrl-C, or closed while it opened"},
 	}
 	for i := range list {
 		list[i].Exit = list[i].Code.Exit()
