@@ -44,7 +44,10 @@ func (s *session) end(ctx context.Context, r *rig, cause error) {
 	s.cur.Ended, s.cur.Clients = &now, 0
 	s.setPhase(endPhase(cause))
 	s.b.events.add(s.id, string(s.cur.Phase), s.lastWords(cause))
-	s.b.remember(s)
+	s.b.keep(s)
+	if len(s.cur.Left) > 0 {
+		s.b.ledger.abandon(r.entry.ID) // now that the snapshot is the last, it is the ledger's to say what is left
+	}
 }
 
 // lastWords says in the events why the session ended.
@@ -71,7 +74,6 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 	}
 	if lost(r.host) {
 		s.cur.Left = []string{"workspace " + r.entry.Workspace + " (" + hostLabel(s.req.Host) + " is out of reach; it is cleaned up at the next connect)"}
-		s.b.ledger.abandon(r.entry.ID)
 		return
 	}
 	if r.proc != nil && r.plan.Stop != nil && r.address != "" {
@@ -85,10 +87,8 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 	case err != nil:
 		s.log.Warn("clean up", "error", err)
 		s.cur.Left = []string{"workspace " + r.entry.Workspace + " (" + err.Error() + ")"}
-		s.b.ledger.abandon(r.entry.ID)
 	case len(left) > 0:
 		s.cur.Left = left
-		s.b.ledger.abandon(r.entry.ID)
 	}
 }
 

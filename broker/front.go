@@ -18,6 +18,9 @@ import (
 // settleTime is how long a program that runs at once is watched before its session counts as ready, where the plan does not say.
 const settleTime = 500 * time.Millisecond
 
+// overTime is how long the exit of a program may take that has said that it is ending. Threads of its own may keep it alive.
+const overTime = 3 * time.Second
+
 // bind takes the session's local port: the one asked for, else the one that this host and language had before, else a free one.
 func (b *Broker) bind(req api.OpenRequest) (net.Listener, error) {
 	if req.LocalPort != 0 {
@@ -116,15 +119,21 @@ func (s *session) settle(ctx context.Context, r *rig) error {
 	t := time.NewTimer(moment)
 	defer t.Stop()
 	var e ended
-	select {
-	case e = <-r.exited:
-	case e = <-r.watched:
-	case <-t.C:
-		return nil
-	case <-r.host.Done():
-		return r.host.Err()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	for over, waiting := r.over, true; waiting; {
+		waiting = false
+		select {
+		case e = <-r.exited:
+		case e = <-r.watched:
+		case <-over:
+			over, waiting = nil, true
+			t.Reset(overTime)
+		case <-t.C:
+			return nil
+		case <-r.host.Done():
+			return r.host.Err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	if e.err != nil {
 		return e.err

@@ -28,14 +28,17 @@ type ledger struct {
 	events *events
 	log    hclog.Logger
 	wake   chan struct{} // the janitor looks again
+	// report is told what a replay has found left of a session that is over, in the end nothing.
+	report func(session string, left []string)
 
 	mu     sync.Mutex
-	active map[string]bool // entries whose session lives: not to be reaped by a replay
-	busy   map[string]bool // entries that a replay works on now
+	active map[string]bool          // entries whose session lives: not to be reaped by a replay
+	busy   map[string]bool          // entries that a replay works on now
+	turns  map[string]chan struct{} // by host: holds one word while a replay works there
 }
 
 func newLedger(s *store.Store, h *Hosts, e *events, log hclog.Logger) *ledger {
-	return &ledger{store: s, hosts: h, events: e, log: log, wake: make(chan struct{}, 1), active: make(map[string]bool), busy: make(map[string]bool)}
+	return &ledger{store: s, hosts: h, events: e, log: log, wake: make(chan struct{}, 1), active: make(map[string]bool), busy: make(map[string]bool), turns: make(map[string]chan struct{})}
 }
 
 // enter writes down that a session is about to make a workspace.
@@ -111,7 +114,22 @@ func (l *ledger) unclaim(entries []store.Entry) {
 }
 
 // replay cleans up on a host that has just been connected to what earlier sessions left there.
+//
+// One replay at a time works on a host: who comes second finds done what the first did.
 func (l *ledger) replay(ctx context.Context, host tunnel.Host) error {
+	l.mu.Lock()
+	turn := l.turns[host.Name()]
+	if turn == nil {
+		turn = make(chan struct{}, 1)
+		l.turns[host.Name()] = turn
+	}
+	l.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	entries, err := l.claim(host.Name())
 	if err != nil || len(entries) == 0 {
 		return err
@@ -123,8 +141,10 @@ func (l *ledger) replay(ctx context.Context, host tunnel.Host) error {
 		case err != nil:
 			return err
 		case len(left) > 0:
-			l.events.add(e.Session, "left", fmt.Sprintf("still on %s: %q", e.Host, left))
+			l.report(e.Session, left)
+			l.events.add(e.Session, "left", fmt.Sprintf("still on %s: %q", hostLabel(e.Host), left))
 		default:
+			l.report(e.Session, nil)
 			l.log.Info("cleaned up what an earlier session left", "host", e.Host, "session", e.Session)
 			l.events.add(e.Session, "cleaned", "cleaned up on "+hostLabel(e.Host))
 		}

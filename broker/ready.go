@@ -35,9 +35,10 @@ func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watche
 	w := &watchers{announced: make(chan []string, 1), notices: make(chan string, 16)}
 	ending := make(chan struct{})
 	drained := make(chan struct{})
-	r.ending, r.drained = ending, drained
+	over := make(chan struct{})
+	r.over, r.ending, r.drained = over, ending, drained
 	plan := r.plan
-	var announceOnce, endOnce sync.Once
+	var announceOnce, overOnce, endOnce sync.Once
 	read := func(from io.Reader, stream string) {
 		splitLines(from, func(line string) {
 			stream := stream
@@ -53,6 +54,9 @@ func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watche
 					default:
 					}
 				}
+			}
+			if plan.Ready.Over != nil && plan.Ready.Over.MatchString(line) {
+				overOnce.Do(func() { close(over) })
 			}
 			if plan.Ending != nil && plan.Ending.MatchString(line) {
 				endOnce.Do(func() { close(ending) })
@@ -97,7 +101,7 @@ func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
 		case m := <-w.announced:
 			s.takeEndpoint(r, r.plan.Ready.Line, m)
 			if r.plan.Announced != nil {
-				r.plan.Announced(r.address, r.wsPath)
+				r.plan.Announced(r.wsPath)
 			}
 			s.takeNotices(w)
 			return nil
@@ -255,7 +259,11 @@ func (s *session) started(ctx context.Context, r *rig) error {
 	defer cancel()
 	st, err := r.plan.Started(ctx, r.dial)
 	if err != nil {
-		if r.network == "unix" && !lost(r.host) && !exitedAlready(r) && s.req.Host != "" {
+		if e, ok := exitOf(ctx, r); ok {
+			waitFor(ctx, r.drained, lastWordsWait)
+			return s.diedAtStart(r, e)
+		}
+		if r.network == "unix" && !lost(r.host) && s.req.Host != "" {
 			return &againError{err: err, noStreamLocal: true}
 		}
 		return fmt.Errorf("speak to %s: %w", r.plan.Server, err)
@@ -268,9 +276,6 @@ func (s *session) started(ctx context.Context, r *rig) error {
 	}
 	if st.Version != "" {
 		s.cur.Server = r.plan.Server + " " + st.Version
-	}
-	for _, w := range st.Warnings {
-		s.warn(w)
 	}
 	return nil
 }
@@ -293,8 +298,18 @@ func (s *session) checkForwarding(ctx context.Context, r *rig) error {
 	return nil
 }
 
-// exitedAlready tells whether the server has ended, without taking the news from who waits for it.
-func exitedAlready(r *rig) bool { return len(r.exited) > 0 }
+// exitOf gives a server that does not answer a moment to end: its end then says more than its silence.
+func exitOf(ctx context.Context, r *rig) (ended, bool) {
+	t := time.NewTimer(lastWordsWait)
+	defer t.Stop()
+	select {
+	case e := <-r.exited: // nil where nothing was started
+		return e, e.err == nil
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ended{}, false
+}
 
 // waitFor waits for c, at most d.
 func waitFor(ctx context.Context, c <-chan struct{}, d time.Duration) {

@@ -80,6 +80,7 @@ func (s *session) snapshot() api.Session {
 // say tells whoever waits for the session what is being waited for.
 func (s *session) say(text string) {
 	s.progress.Store(&text)
+	s.log.Debug("progress", "text", text)
 	s.tracker.Bump()
 }
 

@@ -7,11 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Stock knows what there was when it was taken: processes that bear the mark, TCP ports on which they listen, files in the TMPDIR, and
-// workspaces. A workspace bears no mark: one in which somebody else's process is written down does not count, and Left gives those that
-// nothing is written down in yet the time to go.
+// workspaces. A workspace bears no mark, so those of other brokers on the machine are seen too where no process of theirs is in them any
+// more: Left gives them the time to go.
 type Stock struct {
 	mark   string
 	temp   string
@@ -96,4 +97,20 @@ func (s *Stock) look() (map[string]string, error) {
 		}
 	}
 	return all, nil
+}
+
+// foreign tells whether a workspace names a process that runs with another mark than ours. Its records are named .dbk-PID.
+func foreign(workspace, mark string) bool {
+	records, err := filepath.Glob(filepath.Join(workspace, ".dbk-*"))
+	if err != nil {
+		return false
+	}
+	for _, r := range records {
+		pid := strings.TrimPrefix(filepath.Base(r), ".dbk-")
+		environ, err := os.ReadFile(filepath.Join("/proc", pid, "environ"))
+		if err == nil && len(environ) > 0 && variable(environ, MarkVariable) != mark {
+			return true
+		}
+	}
+	return false
 }
