@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -68,13 +69,28 @@ func (o *output) since(n int) (lines []api.LogLine, next int, ended bool) {
 func (o *output) tail(limit int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	size, i := 0, len(o.lines)
-	for i > 0 && size+len(o.lines[i-1].Text)+1 <= limit {
+	return tailOf(o.lines, limit)
+}
+
+// telling is tail without what the debug server says of itself, unless that is all there is.
+func (o *output) telling(limit int) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	program := slices.DeleteFunc(slices.Clone(o.lines), func(l api.LogLine) bool { return l.Stream == "server" })
+	if len(program) == 0 {
+		program = o.lines
+	}
+	return tailOf(program, limit)
+}
+
+func tailOf(lines []api.LogLine, limit int) string {
+	size, i := 0, len(lines)
+	for i > 0 && size+len(lines[i-1].Text)+1 <= limit {
 		i--
-		size += len(o.lines[i].Text) + 1
+		size += len(lines[i].Text) + 1
 	}
 	var b strings.Builder
-	for _, l := range o.lines[i:] {
+	for _, l := range lines[i:] {
 		b.WriteString(l.Text)
 		b.WriteByte('\n')
 	}
