@@ -130,9 +130,10 @@ type Plan struct {
 	Failures []Failure
 	// CloseOnExit: the escaped helper processes to look for by the port they listen on (debugpy's adapter).
 	AdoptListener bool
-	// Exposed says that other users of the remote could connect to the endpoint.
-	Exposed  bool
-	Warnings []string
+	// Exposed says that other users of the remote could connect to the endpoint. SecretPath: the server turns away who does not
+	// know the path that it announced.
+	Exposed, SecretPath bool
+	Warnings            []string
 	// ReadyLines are recognised in the output while starting and tell the user something (python: "stock debugpy: why").
 	Notices *regexp.Regexp // submatch 1 becomes a warning
 }

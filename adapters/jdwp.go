@@ -92,7 +92,7 @@ func (jdwp) Plan(req Request) (Plan, error) {
 	plan.Address = loopback(freePort(req.Random, facts["ports"]))
 	// An explicit loopback address: JDK 8 takes a bare port for all interfaces.
 	plan.Argv = append([]string{facts["java"], "-agentlib:jdwp=transport=dt_socket,server=y,suspend=" + suspend + ",address=" + plan.Address}, req.Program...)
-	plan.Env, plan.Cwd, plan.Program = req.Env, effectiveCwd(req, facts, facts["dir"]), req.Program
+	plan.Env, plan.Cwd, plan.Program = req.Env, effectiveCwd(req, facts, facts["dir"]), append([]string{facts["java"]}, req.Program...)
 	plan.Ready = Ready{Line: javaReady, Timeout: 60 * time.Second}
 	plan.Failures = javaFailures
 	if !req.Wait {

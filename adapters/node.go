@@ -77,7 +77,10 @@ func (n node) Plan(req Request) (Plan, error) {
 	case facts["node"] == "":
 		return Plan{}, &Error{Code: Missing, Message: "node is not installed on the host", Hint: "install it there, or name it with --interpreter"}
 	}
-	version := strings.TrimPrefix(strings.TrimSpace(facts["version"]), "v")
+	version, ok := nodeVersion(facts["version"])
+	if !ok {
+		return Plan{}, &Error{Code: Missing, Message: fmt.Sprintf("%s is no node: --version prints no node's version", facts["node"]), Hint: "--interpreter names the node command on the host"}
+	}
 	flag := "--inspect"
 	if req.Wait {
 		flag = "--inspect-brk"
@@ -86,13 +89,14 @@ func (n node) Plan(req Request) (Plan, error) {
 	if nodeHidesUID(version) {
 		// Only the broker is to know the websocket's path: whoever knows it may run code in the program.
 		plan.Argv = append(plan.Argv, "--inspect-publish-uid=stderr")
+		plan.SecretPath = true
 	}
 	plan.Argv = append(plan.Argv, req.Program...)
 	if version != "" {
 		plan.Server = "node " + version
 	}
 	talk := &nodeTalk{}
-	plan.Env, plan.Cwd, plan.Program = req.Env, effectiveCwd(req, facts, facts["dir"]), req.Program
+	plan.Env, plan.Cwd, plan.Program = req.Env, effectiveCwd(req, facts, facts["dir"]), append([]string{facts["node"]}, req.Program...)
 	plan.Ready = Ready{Line: nodeReady, Timeout: 30 * time.Second}
 	plan.Announced = talk.announced
 	plan.Failures = nodeFailures
@@ -102,6 +106,16 @@ func (n node) Plan(req Request) (Plan, error) {
 		plan.Ready.Settle = settle
 	}
 	return plan, nil
+}
+
+// nodeVersion reads what `node --version` prints: "v20.20.2", or "v21.0.0-nightly2023…". What prints nothing may be a wrapper script;
+// anything else comes from another program.
+func nodeVersion(printed string) (version string, ok bool) {
+	printed = strings.TrimSpace(printed)
+	if printed == "" {
+		return "", true
+	}
+	return strings.TrimPrefix(printed, "v"), nodeVersionLine.MatchString(printed)
 }
 
 // settle is how long a program that does not wait is watched for an early end.
@@ -120,6 +134,8 @@ func nodeHidesUID(version string) bool {
 }
 
 var (
+	nodeVersionLine = regexp.MustCompile(`^v\d+\.\d+\.[\w.+-]+$`)
+
 	nodeReady      = regexp.MustCompile(`^Debugger listening on ws://(?P<addr>[^/\s]+)(?P<path>/\S+)`)
 	nodeEnding     = regexp.MustCompile(`^Waiting for the debugger to disconnect\.\.\.$`)
 	nodeServerLine = regexp.MustCompile(`^(?:Debugger listening on ws://|For help, see: https://nodejs\.org/|Debugger attached\.$|Debugger ending on ws://|Waiting for the debugger to disconnect\.\.\.$)`)

@@ -29,6 +29,9 @@ func written(p Plan) string {
 	line("endpoint", strings.TrimSpace(p.Network+" "+p.Address))
 	line("ready", fmt.Sprintf("%v in %v, settle %v", p.Ready.Line, p.Ready.Timeout, p.Ready.Settle))
 	line("protocol", fmt.Sprintf("%s rpc=%v one=%v spare=%v exposed=%v", p.Protocol, p.RPC, p.OneClient, p.Spare, p.Exposed))
+	if p.SecretPath {
+		line("secret path", true)
+	}
 	line("exchanges", fmt.Sprintf("announced=%v started=%v first=%v last=%v watch=%v stop=%v",
 		p.Announced != nil, p.Started != nil, p.BeforeFirst != nil, p.AfterLast != nil, p.Watch != nil, p.Stop != nil))
 	for _, w := range p.Warnings {
@@ -107,6 +110,7 @@ func TestPlanRefusals(t *testing.T) {
 		"go, nothing answered": {NewDelve(), Request{Program: []string{"/app"}}, "", NotFound},
 		"node, no node":        {NewNode(), Request{Program: []string{"app.js"}}, records("dir", "/"), Missing},
 		"node, no program":     {NewNode(), Request{Program: []string{"app.js"}}, records("node", "/node", "no-program", "1"), NotFound},
+		"node, no such node":   {NewNode(), Request{Program: []string{"app.js"}}, records("node", "/bin/true", "version", "true (GNU coreutils) 9.1\n"), Missing},
 		"node, cwd":            {NewNode(), Request{Program: []string{"app.js"}, Cwd: "/nope"}, records("cwd-missing", "1"), NotFound},
 		"java, no java":        {NewJDWP(), Request{Program: []string{"App"}}, "", Missing},
 		"java, cwd":            {NewJDWP(), Request{Program: []string{"App"}, Cwd: "/nope"}, records("cwd-missing", "1"), NotFound},

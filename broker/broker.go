@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,8 +18,7 @@ import (
 )
 
 const (
-	keepEnded   = 24 * time.Hour // ended sessions are listed for so long
-	maxSessions = 256            // alive at once
+	maxSessions = 256 // alive at once
 	maxTTL      = 30 * 24 * time.Hour
 )
 
@@ -64,30 +62,26 @@ func New(o Options) *Broker {
 	return b
 }
 
-// Run recovers what an earlier daemon left, then keeps the sessions until ctx is done; it closes them and cleans up before it
-// returns.
+// Run keeps the sessions until ctx is done; it closes them and cleans up before it returns. Recover comes before it.
 func (b *Broker) Run(ctx context.Context) error {
-	if err := b.recover(); err != nil {
-		return err
-	}
 	jctx, stopJanitor := context.WithCancel(ctx)
 	defer stopJanitor()
 	var tasks sync.WaitGroup
 	tasks.Go(func() { b.ledger.run(jctx) })
 	tasks.Go(func() { b.prune(jctx) })
 	<-ctx.Done()
+	b.Stop() // before the sessions are counted: from here on Open makes none
 	b.mu.Lock()
 	open := make([]*session, 0, len(b.sessions))
 	for _, s := range b.sessions {
 		open = append(open, s)
 	}
 	b.mu.Unlock()
-	b.Stop()
 	for _, s := range open {
 		s.cancel(errShutdown)
 	}
 	for _, s := range open {
-		<-s.done
+		<-s.done // bounded: see session.end
 	}
 	tasks.Wait()
 	return nil
@@ -99,7 +93,7 @@ func (b *Broker) Stop() { b.stopOnce.Do(func() { close(b.stopping) }) }
 // Stopping is closed once Stop was called.
 func (b *Broker) Stopping() <-chan struct{} { return b.stopping }
 
-// Open starts a session and returns at once. The session goes on until something ends it; ctx has no part in that.
+// Open starts a session and returns at once. The session goes on until something ends it.
 func (b *Broker) Open(req api.OpenRequest) (*session, error) {
 	a, ok := adapters.Lookup(b.adapters, req.Lang)
 	if !ok {
@@ -113,11 +107,23 @@ func (b *Broker) Open(req api.OpenRequest) (*session, error) {
 		return nil, apiErrorf(api.CodeUsage, "give a time like 30m or 8h", "time limit %s is not between 0 and %s", req.TTL, maxTTL)
 	}
 	b.hosts.Remember(req.Caller)
+	s, ctx, err := b.enroll(req, a)
+	if err != nil {
+		return nil, err
+	}
+	b.events.add(s.id, "opening", a.Name()+" on "+hostLabel(req.Host))
+	b.keep(s)
+	go s.run(ctx) // Run waits for done
+	return s, nil
+}
+
+// enroll makes the session and counts it in, unless the daemon is ending or has as many as it takes. ctx is the session's.
+func (b *Broker) enroll(req api.OpenRequest, a adapters.Adapter) (*session, context.Context, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	select {
 	case <-b.stopping:
-		return nil, asAPI(errShutdown)
+		return nil, nil, asAPI(errShutdown)
 	default:
 	}
 	alive := 0
@@ -127,16 +133,13 @@ func (b *Broker) Open(req api.OpenRequest) (*session, error) {
 		}
 	}
 	if alive >= maxSessions {
-		return nil, apiErrorf(api.CodePolicy, "close some: brokerctl close ID", "%d sessions are open, and that is the limit", alive)
+		return nil, nil, apiErrorf(api.CodePolicy, "close some: brokerctl close ID", "%d sessions are open, and that is the limit", alive)
 	}
 	id := newID(func(id string) bool { return b.sessions[id] != nil })
 	ctx, cancel := context.WithCancelCause(context.Background()) // its life is its own: Run cancels it by the session's cancel
 	s := newSession(b, id, req, a, cancel)
 	b.sessions[id] = s
-	b.events.add(id, "opening", a.Name()+" on "+hostLabel(req.Host))
-	b.keep(s)
-	go s.run(ctx) // Run waits for done
-	return s, nil
+	return s, ctx, nil
 }
 
 // find returns a session of this daemon's life, or the record of an earlier one.
@@ -232,110 +235,6 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 		out.Error = apiErrorf(api.CodeCleanUp, "remove it by hand there, and close the session again", "left on %s: %s", hostLabel(v.Host), strings.Join(v.Left, ", "))
 	}
 	return out, err
-}
-
-// keep writes a session's record; that it fails is logged: the session is worth more than its record.
-func (b *Broker) keep(s *session) {
-	v := *s.view.Load()
-	view, err := json.Marshal(v)
-	if err == nil {
-		err = b.store.PutSession(store.Session{
-			ID: v.ID, Host: v.Host, Lang: v.Lang, Mode: v.Mode, Phase: string(v.Phase), Local: v.Local, Program: v.Command,
-			Cwd: v.Cwd, Created: v.Created, Expires: v.Expires, Ended: v.Ended, Reason: v.Reason, View: view,
-		})
-	}
-	if err != nil {
-		b.log.Error("write the session's record", "session", s.id, "error", err)
-	}
-}
-
-// remember keeps an ended session's last snapshot.
-func (b *Broker) remember(s *session) { b.keep(s) }
-
-// reportLeft corrects what the last snapshot of a session that is over says is left.
-func (b *Broker) reportLeft(id string, left []string) {
-	s, old, err := b.find(id)
-	switch {
-	case err != nil: // forgotten meanwhile
-	case s != nil:
-		v := *s.view.Load()
-		v.Left = append([]string{}, left...)
-		s.view.Store(&v)
-		s.tracker.Bump()
-		b.tracker.Bump()
-		b.keep(s)
-	default:
-		old.Left = append([]string{}, left...)
-		rec, err := b.store.Session(id)
-		if err == nil {
-			rec.View, err = json.Marshal(old)
-		}
-		if err == nil {
-			err = b.store.PutSession(rec)
-		}
-		if err != nil {
-			b.log.Error("write the session's record", "session", id, "error", err)
-		}
-	}
-}
-
-// recover marks sessions of an earlier daemon as failed: plain SSH does not carry them over. What they left is in the ledger.
-func (b *Broker) recover() error {
-	recs, err := b.store.Sessions()
-	if err != nil {
-		return err
-	}
-	now := time.Now().UTC().Truncate(time.Second)
-	for _, rec := range recs {
-		v, err := decodeView(rec)
-		if err != nil || v.Phase.Ended() {
-			continue
-		}
-		v.Phase, v.Ended, v.Clients = api.PhaseFailed, &now, 0
-		v.Error = &api.Error{Code: api.CodeDaemon, Message: "brokerd ended without closing the session", Hint: "open it again; what it left on the host is being cleaned up"}
-		rec.Phase, rec.Ended = string(v.Phase), &now
-		if rec.View, err = json.Marshal(v); err != nil {
-			return err
-		}
-		if err := b.store.PutSession(rec); err != nil {
-			return err
-		}
-		b.events.add(rec.ID, "failed", v.Error.Message)
-	}
-	return nil
-}
-
-func decodeView(rec store.Session) (api.Session, error) {
-	var v api.Session
-	if len(rec.View) == 0 {
-		return v, errors.New("record without a view")
-	}
-	err := json.Unmarshal(rec.View, &v)
-	return v, err
-}
-
-// prune forgets sessions that ended a day ago.
-func (b *Broker) prune(ctx context.Context) {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		before := time.Now().Add(-keepEnded)
-		if _, err := b.store.Prune(before); err != nil {
-			b.log.Error("forget old sessions", "error", err)
-		}
-		b.mu.Lock()
-		for id, s := range b.sessions {
-			if v := s.view.Load(); v.Ended != nil && v.Ended.Before(before) {
-				delete(b.sessions, id)
-			}
-		}
-		b.mu.Unlock()
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 func (b *Broker) languages() []string {

@@ -44,7 +44,7 @@ func (s *session) end(ctx context.Context, r *rig, cause error) {
 	s.cur.Ended, s.cur.Clients = &now, 0
 	s.setPhase(endPhase(cause))
 	s.b.events.add(s.id, string(s.cur.Phase), s.lastWords(cause))
-	s.b.remember(s)
+	s.b.keep(s)
 	if len(s.cur.Left) > 0 {
 		s.b.ledger.abandon(r.entry.ID) // now that the snapshot is the last, it is the ledger's to say what is left
 	}

@@ -2,10 +2,12 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
@@ -24,7 +26,7 @@ func (b *Broker) bind(req api.OpenRequest) (net.Listener, error) {
 	if req.LocalPort != 0 {
 		l, err := listenLocal(req.LocalPort)
 		if err != nil {
-			return nil, apiErrorf(api.CodePortBusy, "give another --local-port, or none: then a free one is taken", "local port %d: %v", req.LocalPort, err)
+			return nil, portBusy(req.LocalPort, err)
 		}
 		return l, nil
 	}
@@ -42,6 +44,17 @@ func (b *Broker) bind(req api.OpenRequest) (net.Listener, error) {
 
 func listenLocal(port int) (net.Listener, error) {
 	return net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+}
+
+func portBusy(port int, err error) error {
+	why := err.Error()
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		why = "something listens on it already"
+	case errors.Is(err, syscall.EACCES):
+		why = "only root may listen on it"
+	}
+	return apiErrorf(api.CodePortBusy, "give another --local-port, or none: then a free one is taken", "local port %d: %s", port, why)
 }
 
 // rememberPort lets the next session of this host and language have the same port.
@@ -129,5 +142,5 @@ func (s *session) settle(ctx context.Context, r *rig) error {
 	if e.server {
 		waitFor(ctx, r.drained, lastWordsWait) // its last words come by other ways than its exit
 	}
-	return apiErrorf(api.CodeProgramEnded, "what it printed is above; without --no-wait it waits for the front end before it runs", "the program ended at once with %s", describeExit(*s.cur.Exit))
+	return apiErrorf(api.CodeProgramEnded, hintPrinted+"; without --no-wait it waits for the front end before it runs", "the program ended at once with %s", describeExit(*s.cur.Exit))
 }

@@ -121,7 +121,7 @@ func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
 			if err := context.Cause(rctx); !errors.Is(err, errNotReady) {
 				return err
 			}
-			return apiErrorf(api.CodeNotReady, "what it printed is above; a longer open_timeout in the config gives it more time",
+			return apiErrorf(api.CodeNotReady, hintPrinted+"; a longer open_timeout in the config gives it more time",
 				"%s did not announce itself within %s", r.plan.Server, timeout)
 		}
 	}
@@ -193,7 +193,7 @@ func (s *session) diedAtStart(r *rig, e ended) error {
 		}
 		return err
 	}
-	return apiErrorf(api.CodeProgramEnded, "what it printed is above", "%s ended with %s before it was ready", r.plan.Server, describeExit(*e.api()))
+	return apiErrorf(api.CodeProgramEnded, hintPrinted, "%s ended with %s before it was ready", r.plan.Server, describeExit(*e.api()))
 }
 
 // inspect reads the remote's listening sockets: the server must be on loopback, helpers that escaped are written down, and what
@@ -232,9 +232,21 @@ func (s *session) inspect(ctx context.Context, r *rig, req adapters.Request) err
 		return apiErrorf(api.CodeNotFound, "start the debug server there, or name the port it listens on", "nothing listens on port %d of %s", port, hostLabel(s.req.Host))
 	}
 	if r.plan.Exposed {
-		s.warn(fmt.Sprintf("other users of %s (accounts: %d) can connect to the debug server at %s and run code as you: it has no password", hostLabel(s.req.Host), r.facts.OtherUsers, r.address))
+		s.warn(exposure(r.facts.OtherUsers, hostLabel(s.req.Host), r.address, r.plan.SecretPath))
 	}
 	return nil
+}
+
+// exposure says what other accounts of the host could do. The local port is none of it: that one is the user's own.
+func exposure(accounts int, host, address string, secretPath bool) string {
+	who := fmt.Sprintf("%d other accounts of %s", accounts, host)
+	if accounts == 1 {
+		who = "1 other account of " + host
+	}
+	if secretPath {
+		return who + " can reach the debug server at " + address + " there: a random path, which only you know, keeps them from debugging"
+	}
+	return who + " can connect to the debug server at " + address + " there and run code as you: it asks for no password"
 }
 
 // started has the first conversation with the server; it also proves that the endpoint can be reached.

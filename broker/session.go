@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -79,6 +80,7 @@ func (s *session) snapshot() api.Session {
 // say tells whoever waits for the session what is being waited for.
 func (s *session) say(text string) {
 	s.progress.Store(&text)
+	s.log.Debug("progress", "text", text)
 	s.tracker.Bump()
 }
 
@@ -130,6 +132,9 @@ func (s *session) explain(err error) *api.Error {
 	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound:
 		if e.Output == "" {
 			e.Output = s.out.tail(8 << 10)
+		}
+		if rest, ok := strings.CutPrefix(e.Hint, hintPrinted); ok && e.Output == "" {
+			e.Hint = hintSilent + rest
 		}
 	}
 	return &e

@@ -66,6 +66,9 @@ func newFixtureAt(t *testing.T, a adapters.Adapter, host *fakeHost, db string) *
 	hosts := NewHosts(nil, nil, func() tunnel.Host { return host })
 	cfg := configs.Default()
 	b := New(Options{Config: cfg, Store: st, Hosts: hosts, Adapters: []adapters.Adapter{a}, Log: hclog.NewNullLogger()})
+	if err := b.Recover(); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()

@@ -15,6 +15,9 @@ import (
 // lossGrace is how long an end without a status waits to learn whether it was the connection that ended.
 const lossGrace = time.Second
 
+// closeGrace is how long a command that we have closed waits for the server to say how it ended.
+const closeGrace = 2 * time.Second
+
 // errNoStatus says that the server closed a channel without saying how the command ended.
 var errNoStatus = errors.New("the server did not say how the command ended")
 
@@ -26,11 +29,13 @@ type command struct {
 	conn    *Conn
 	channel ssh.Channel
 
-	exited chan struct{} // closed once exit and err are set
-	exit   Exit
-	err    error
+	endOnce sync.Once
+	exited  chan struct{} // closed once exit and err are set
+	exit    Exit
+	err     error
 
 	closeOnce sync.Once
+	closed    chan struct{}
 }
 
 // exec runs a command line through the login shell. onEnd is called once, whatever happens, when the session on this connection
@@ -50,7 +55,7 @@ func (c *Conn) exec(ctx context.Context, line string, onEnd func(opened bool)) (
 			}
 			return nil, err
 		}
-		cmd := &command{conn: c, channel: channel, exited: make(chan struct{})}
+		cmd := &command{conn: c, channel: channel, exited: make(chan struct{}), closed: make(chan struct{})}
 		if !c.group.spawn(func() { cmd.serve(requests); end(true) }) {
 			end(true)
 			return nil, ErrLinkLost
@@ -74,16 +79,12 @@ func (c *Conn) exec(ctx context.Context, line string, onEnd func(opened bool)) (
 
 // serve answers what the server asks on the channel until it is closed, and notes how the command ended.
 func (cmd *command) serve(requests <-chan *ssh.Request) {
-	var once sync.Once
-	end := func(exit Exit, err error) {
-		once.Do(func() { cmd.exit, cmd.err = exit, err; close(cmd.exited) })
-	}
 	for req := range requests {
 		switch req.Type {
 		case "exit-status":
 			var status struct{ Code uint32 }
 			if ssh.Unmarshal(req.Payload, &status) == nil {
-				end(Exit{Code: int(status.Code)}, nil)
+				cmd.end(Exit{Code: int(status.Code)}, nil)
 			}
 		case "exit-signal":
 			var signal struct {
@@ -93,7 +94,7 @@ func (cmd *command) serve(requests <-chan *ssh.Request) {
 				Lang    string
 			}
 			if ssh.Unmarshal(req.Payload, &signal) == nil {
-				end(Exit{Signal: signalName(signal.Name)}, nil)
+				cmd.end(Exit{Signal: signalName(signal.Name)}, nil)
 			}
 		}
 		_ = req.Reply(false, nil)
@@ -108,10 +109,15 @@ func (cmd *command) serve(requests <-chan *ssh.Request) {
 	case <-timer.C:
 	}
 	if cmd.conn.lost() {
-		end(Exit{}, cmd.conn.lossOr(ErrLinkLost))
+		cmd.end(Exit{}, cmd.conn.lossOr(ErrLinkLost))
 		return
 	}
-	end(Exit{}, errNoStatus)
+	cmd.end(Exit{}, errNoStatus)
+}
+
+// end notes how the command ended; the first to know counts.
+func (cmd *command) end(exit Exit, err error) {
+	cmd.endOnce.Do(func() { cmd.exit, cmd.err = exit, err; close(cmd.exited) })
 }
 
 // signalName bounds what the server calls a signal to what a signal may be called.
@@ -129,8 +135,8 @@ func signalName(name string) string {
 }
 
 func (cmd *command) Stdin() io.WriteCloser { return &commandInput{cmd: cmd} }
-func (cmd *command) Stdout() io.Reader     { return &commandOutput{cmd, cmd.channel} }
-func (cmd *command) Stderr() io.Reader     { return &commandOutput{cmd, cmd.channel.Stderr()} }
+func (cmd *command) Stdout() io.Reader     { return newCommandOutput(cmd, cmd.channel) }
+func (cmd *command) Stderr() io.Reader     { return newCommandOutput(cmd, cmd.channel.Stderr()) }
 
 // Wait returns as soon as the server says how the command ended; what it printed may still be on its way.
 func (cmd *command) Wait() (Exit, error) {
@@ -138,9 +144,21 @@ func (cmd *command) Wait() (Exit, error) {
 	return cmd.exit, cmd.err
 }
 
+// Close ends the channel for us at once: readers return, and Wait does after closeGrace, though the server may never confirm it.
 func (cmd *command) Close() error {
 	cmd.closeOnce.Do(func() {
+		close(cmd.closed)
 		cmd.conn.group.spawn(func() { _ = cmd.channel.Close() }) // false: the connection is gone, and the channel with it
+		cmd.conn.group.spawn(func() {
+			timer := time.NewTimer(closeGrace)
+			defer timer.Stop()
+			select {
+			case <-cmd.exited:
+			case <-cmd.conn.done: // serve tells
+			case <-timer.C:
+				cmd.end(Exit{}, errNoStatus)
+			}
+		})
 	})
 	return nil
 }
@@ -173,18 +191,32 @@ func (in *commandInput) Close() error {
 	return nil
 }
 
-// commandOutput tells the end of the output from the loss of the connection.
+// commandOutput tells the end of the output from the loss of the connection. Close of the command ends a Read.
 type commandOutput struct {
-	cmd *command
-	r   io.Reader
+	cmd  *command
+	from io.Reader
+	in   *feed
+	once sync.Once // the goroutine that reads begins with the first Read
+}
+
+func newCommandOutput(cmd *command, from io.Reader) *commandOutput {
+	return &commandOutput{cmd: cmd, from: from, in: newFeed()}
 }
 
 func (out *commandOutput) Read(p []byte) (int, error) {
-	n, err := out.r.Read(p)
-	if err != nil && out.cmd.conn.lost() {
-		err = out.cmd.conn.lossOr(err)
+	out.once.Do(func() {
+		if !out.cmd.conn.group.spawn(func() { out.in.pump(out.from, out.cmd.closed, out.translate) }) {
+			out.in.fail(out.cmd.conn.lossOr(ErrLinkLost))
+		}
+	})
+	return out.in.read(p, out.cmd.closed, nil)
+}
+
+func (out *commandOutput) translate(err error) error {
+	if out.cmd.conn.lost() {
+		return out.cmd.conn.lossOr(err)
 	}
-	return n, err
+	return err
 }
 
 var _ channel = (*command)(nil)

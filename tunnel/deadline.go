@@ -54,13 +54,6 @@ func (d *deadline) expired() <-chan struct{} {
 	return d.past
 }
 
-// isSet tells whether there is a deadline, passed or not.
-func (d *deadline) isSet() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.timer != nil || d.past != nil && isClosed(d.past)
-}
-
 func isClosed(ch <-chan struct{}) bool {
 	select {
 	case <-ch:

@@ -56,6 +56,11 @@ func TestDialFailures(t *testing.T) {
 				t.Fatalf("Dial = %v, want %v", err, test.want)
 			}
 			checkWords(t, err, test.says, test.hint)
+			for _, words := range []string{"dial tcp", "lookup ", "ssh:", "connect: "} {
+				if strings.Contains(err.Error(), words) {
+					t.Errorf("%q has a library's words in it: %q", err, words)
+				}
+			}
 		})
 	}
 	t.Run("no hop", func(t *testing.T) {

@@ -11,9 +11,10 @@
 //   - Link.Run is that goroutine; beside it runs one keepalive loop for each Conn, and one short-lived guard for each further
 //     dial.
 //   - A Conn has six: three that x/crypto starts (reading, key exchange, sorting what is read), two that refuse what the
-//     server asks for unbidden, and one that waits for the end. Each command channel adds one; each dialled stream adds two.
-//   - Operations that x/crypto cannot abandon (opening a channel, a request that wants a reply) run in a goroutine of their
-//     own, which ends with the answer or with the Conn.
+//     server asks for unbidden, and one that waits for the end. Each command channel adds one, and one for each of its outputs
+//     that is read; each dialled stream adds two.
+//   - Operations that x/crypto cannot abandon (opening a channel, a request that wants a reply, a write, a close) run in a
+//     goroutine of their own, which ends with the answer or with the Conn. Who asked for them may go on before.
 //
 // Whoever closes waits: Conn.Close, Link.Run and Pool.Run return when all of these have ended.
 //

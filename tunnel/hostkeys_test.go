@@ -68,6 +68,9 @@ func TestHostKeys(t *testing.T) {
 			}
 			if err != nil {
 				checkWords(t, err, test.says, test.hint)
+				if strings.HasPrefix(err.Error(), "ssh:") {
+					t.Errorf("%q begins with the library's words", err)
+				}
 			}
 			hop.UserKnownHostsFiles, hop.GlobalKnownHostsFiles = nil, hop.UserKnownHostsFiles
 			if err := dialOnce(t.Context(), []Hop{hop}, Caller{}); !errors.Is(err, test.want) {

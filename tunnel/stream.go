@@ -12,31 +12,20 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-const (
-	// A stream that carries little has a small buffer; one that fills it gets one of the size of an SSH packet.
-	smallChunk = 4 << 10
-	largeChunk = 32 << 10
-)
-
 // stream is a forwarded connection as a net.Conn. Reads have deadlines like any other. A write deadline counts for writes that
 // begin after it was set, and its expiry closes the stream, since part of the data may be gone. CloseWrite sends end of file
 // and leaves the other direction open. After the loss of the SSH connection reads and writes fail with ErrLinkLost.
 //
-// ssh.Channel.Read cannot be interrupted, so one goroutine reads for all; another answers channel requests.
+// Nothing of an ssh.Channel can be interrupted: one goroutine reads for all (feed), each write and half-close has one of its own, and
+// another answers channel requests. Those that the server leaves hanging end with the connection.
 type stream struct {
 	conn    *Conn
 	channel ssh.Channel
 	far     farAddr
+	in      *feed
 
-	chunks   chan []byte   // from the reading goroutine
-	consumed chan struct{} // back to it: the chunk may be overwritten
-	ended    chan struct{} // closed by it after readErr is set
-	readErr  error
-
-	readMu sync.Mutex // guards rest
-	rest   []byte
-
-	writeMu sync.Mutex // x/crypto allows one writer at a time
+	writeMu sync.Mutex // x/crypto allows one writer at a time; guards out
+	out     []byte     // what is being written: a write that was given up goes on, and the caller's bytes are the caller's
 
 	readBy, writeBy deadline
 
@@ -45,44 +34,12 @@ type stream struct {
 }
 
 func newStream(c *Conn, channel ssh.Channel, requests <-chan *ssh.Request, network, address string) *stream {
-	s := &stream{
-		conn: c, channel: channel, far: farAddr{network, address},
-		chunks: make(chan []byte), consumed: make(chan struct{}), ended: make(chan struct{}),
-		closed: make(chan struct{}),
-	}
+	s := &stream{conn: c, channel: channel, far: farAddr{network, address}, in: newFeed(), closed: make(chan struct{})}
 	c.group.spawn(func() { ssh.DiscardRequests(requests) })
-	if !c.group.spawn(s.pump) {
-		s.readErr = c.lossOr(ErrLinkLost)
-		close(s.ended)
+	if !c.group.spawn(func() { s.in.pump(channel, s.closed, func(err error) error { return s.translate(err, io.EOF) }) }) {
+		s.in.fail(c.lossOr(ErrLinkLost))
 	}
 	return s
-}
-
-func (s *stream) pump() {
-	buf := make([]byte, smallChunk)
-	for {
-		n, err := s.channel.Read(buf)
-		if n > 0 {
-			select {
-			case s.chunks <- buf[:n]:
-			case <-s.closed:
-				return
-			}
-			select {
-			case <-s.consumed:
-			case <-s.closed:
-				return
-			}
-		}
-		if err != nil {
-			s.readErr = s.translate(err, io.EOF)
-			close(s.ended)
-			return
-		}
-		if n == len(buf) && n < largeChunk {
-			buf = make([]byte, largeChunk)
-		}
-	}
 }
 
 // translate turns x/crypto's io.EOF, which stands for an ended stream, a closed one and a lost connection alike, into what
@@ -103,71 +60,49 @@ func (s *stream) translate(err, atEnd error) error {
 }
 
 func (s *stream) Read(p []byte) (int, error) {
-	s.readMu.Lock()
-	defer s.readMu.Unlock()
-	expired := s.readBy.expired()
-	select {
-	case <-s.closed:
-		return 0, net.ErrClosed
-	case <-expired:
-		return 0, os.ErrDeadlineExceeded
-	default:
+	n, err := s.in.read(p, s.closed, s.readBy.expired())
+	if errors.Is(err, os.ErrClosed) {
+		err = net.ErrClosed
 	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if len(s.rest) == 0 {
-		select {
-		case s.rest = <-s.chunks:
-		case <-s.ended:
-			return 0, s.readErr
-		case <-s.closed:
-			return 0, net.ErrClosed
-		case <-expired:
-			return 0, os.ErrDeadlineExceeded
-		}
-	}
-	n := copy(p, s.rest)
-	s.rest = s.rest[n:]
-	if len(s.rest) == 0 {
-		select {
-		case s.consumed <- struct{}{}:
-		case <-s.closed: // the pump may be gone
-		}
-	}
-	return n, nil
+	return n, err
 }
 
-func (s *stream) Write(p []byte) (int, error) {
+// Write ends with the stream's Close, though the server may never take what is on its way.
+func (s *stream) Write(p []byte) (n int, err error) {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
 	if isClosed(s.closed) {
 		return 0, net.ErrClosed
 	}
-	if !s.writeBy.isSet() {
-		n, err := s.channel.Write(p)
-		return n, s.translate(err, io.ErrClosedPipe)
+	expired := s.writeBy.expired()
+	for first := true; first || len(p) > 0; first = false {
+		s.out = append(s.out[:0], p[:min(len(p), outChunk)]...)
+		p = p[len(s.out):]
+		m, err := s.do(expired, func() (int, error) { return s.channel.Write(s.out) })
+		n += m
+		if err != nil {
+			return n, err
+		}
 	}
-	return s.writeTimed(p)
+	return n, nil
 }
 
-// writeTimed writes a copy of p, since a write that has run out of time goes on until the stream is gone.
-func (s *stream) writeTimed(p []byte) (int, error) {
-	type result struct {
-		n   int
-		err error
-	}
-	expired := s.writeBy.expired()
+// do runs what cannot be interrupted, and leaves it behind when the stream is closed or expired, which then closes it. mu is held:
+// nobody else uses out before the stream is closed, and nobody at all afterwards.
+func (s *stream) do(expired <-chan struct{}, f func() (int, error)) (int, error) {
 	select {
 	case <-expired:
 		_ = s.Close()
 		return 0, os.ErrDeadlineExceeded
 	default:
 	}
+	type result struct {
+		n   int
+		err error
+	}
 	results := make(chan result, 1)
-	data := append([]byte(nil), p...)
 	if !s.conn.group.spawn(func() {
-		n, err := s.channel.Write(data)
+		n, err := f()
 		results <- result{n, err}
 	}) {
 		return 0, s.conn.lossOr(ErrLinkLost)
@@ -190,7 +125,11 @@ func (s *stream) CloseWrite() error {
 	if isClosed(s.closed) {
 		return net.ErrClosed
 	}
-	return s.translate(s.channel.CloseWrite(), nil)
+	_, err := s.do(nil, func() (int, error) { return 0, s.channel.CloseWrite() })
+	if errors.Is(err, io.ErrClosedPipe) {
+		return nil // the server has closed already
+	}
+	return err
 }
 
 // Close ends both directions. It does not wait for the far side, nor for a socket that takes no more.

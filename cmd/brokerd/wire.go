@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -65,6 +66,9 @@ func run(ctx context.Context, o options) error {
 			Config: o.shownConfig(), SSHConfig: o.sshConfig, StateDir: o.stateDir,
 		},
 	})
+	if err := b.Recover(); err != nil {
+		return err
+	}
 	l, err := listen(o.socket)
 	if err != nil {
 		return err
@@ -76,8 +80,8 @@ func run(ctx context.Context, o options) error {
 	return err
 }
 
-// live runs the parts until ctx is done or somebody asked the broker to stop. They end in order: sessions, then the API, so that
-// whoever waits for a session hears of its end, then the links.
+// live runs the parts until ctx is done or somebody asked the broker to stop. They end in order, however the end begins: sessions, then
+// the API, so that whoever waits for a session hears of its end, then the links, which the sessions need to clean up.
 func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -86,18 +90,17 @@ func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, l net.Listen
 	poolCtx, stopPool := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPool()
 
-	var g errgroup.Group
-	g.Go(func() error {
+	var links, parts errgroup.Group
+	links.Go(func() error { return pool.Run(poolCtx) })
+	parts.Go(func() error {
 		defer stopAPI()
 		return b.Run(ctx)
 	})
-	g.Go(func() error {
+	parts.Go(func() error {
 		defer cancel()
-		defer stopPool()
 		return b.Serve(apiCtx, l, serveGrace)
 	})
-	g.Go(func() error { return pool.Run(poolCtx) })
-	g.Go(func() error {
+	parts.Go(func() error {
 		select {
 		case <-b.Stopping():
 		case <-ctx.Done():
@@ -105,5 +108,7 @@ func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, l net.Listen
 		cancel()
 		return nil
 	})
-	return g.Wait()
+	err := parts.Wait()
+	stopPool()
+	return errors.Join(err, links.Wait())
 }

@@ -1,0 +1,116 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/store"
+)
+
+// keepEnded is how long sessions that have ended are listed.
+const keepEnded = 24 * time.Hour
+
+// keep writes a session's record; that it fails is logged: the session is worth more than its record.
+func (b *Broker) keep(s *session) {
+	v := *s.view.Load()
+	view, err := json.Marshal(v)
+	if err == nil {
+		err = b.store.PutSession(store.Session{
+			ID: v.ID, Host: v.Host, Lang: v.Lang, Mode: v.Mode, Phase: string(v.Phase), Local: v.Local, Program: v.Command,
+			Cwd: v.Cwd, Created: v.Created, Expires: v.Expires, Ended: v.Ended, Reason: v.Reason, View: view,
+		})
+	}
+	if err != nil {
+		b.log.Error("write the session's record", "session", s.id, "error", err)
+	}
+}
+
+// Recover marks the sessions of an earlier daemon as failed: plain SSH does not carry them over. What they left is in the ledger. It
+// must have returned before the first Open, whose session it would take for one of those.
+func (b *Broker) Recover() error {
+	recs, err := b.store.Sessions()
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	for _, rec := range recs {
+		v, err := decodeView(rec)
+		if err != nil || v.Phase.Ended() {
+			continue
+		}
+		v.Phase, v.Ended, v.Clients = api.PhaseFailed, &now, 0
+		v.Error = &api.Error{Code: api.CodeDaemon, Message: "brokerd ended without closing the session", Hint: "open it again; what it left on the host is being cleaned up"}
+		rec.Phase, rec.Ended = string(v.Phase), &now
+		if rec.View, err = json.Marshal(v); err != nil {
+			return err
+		}
+		if err := b.store.PutSession(rec); err != nil {
+			return err
+		}
+		b.events.add(rec.ID, "failed", v.Error.Message)
+	}
+	return nil
+}
+
+func decodeView(rec store.Session) (api.Session, error) {
+	var v api.Session
+	if len(rec.View) == 0 {
+		return v, errors.New("record without a view")
+	}
+	err := json.Unmarshal(rec.View, &v)
+	return v, err
+}
+
+// prune forgets sessions that ended a day ago.
+func (b *Broker) prune(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		before := time.Now().Add(-keepEnded)
+		if _, err := b.store.Prune(before); err != nil {
+			b.log.Error("forget old sessions", "error", err)
+		}
+		b.mu.Lock()
+		for id, s := range b.sessions {
+			if v := s.view.Load(); v.Ended != nil && v.Ended.Before(before) {
+				delete(b.sessions, id)
+			}
+		}
+		b.mu.Unlock()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reportLeft corrects what the last snapshot of a session that is over says is left.
+func (b *Broker) reportLeft(id string, left []string) {
+	s, old, err := b.find(id)
+	switch {
+	case err != nil: // forgotten meanwhile
+	case s != nil:
+		v := *s.view.Load()
+		v.Left = append([]string{}, left...)
+		s.view.Store(&v)
+		s.tracker.Bump()
+		b.tracker.Bump()
+		b.keep(s)
+	default:
+		old.Left = append([]string{}, left...)
+		rec, err := b.store.Session(id)
+		if err == nil {
+			rec.View, err = json.Marshal(old)
+		}
+		if err == nil {
+			err = b.store.PutSession(rec)
+		}
+		if err != nil {
+			b.log.Error("write the session's record", "session", id, "error", err)
+		}
+	}
+}
