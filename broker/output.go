@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,18 +62,25 @@ func (o *output) since(n int) (lines []api.LogLine, next int, ended bool) {
 	return append([]api.LogLine(nil), o.lines[skip:]...), o.first + len(o.lines), o.ending
 }
 
-// tail returns the last lines as text, at most limit bytes.
-func (o *output) tail(limit int) string {
+// tail returns the last lines as text, at most limit bytes, and of each line its first maxLine: a long one must not hide what
+// stands before it.
+func (o *output) tail(limit, maxLine int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	size, i := 0, len(o.lines)
-	for i > 0 && size+len(o.lines[i-1].Text)+1 <= limit {
-		i--
-		size += len(o.lines[i].Text) + 1
+	var last []string
+	for size, i := 0, len(o.lines)-1; i >= 0; i-- {
+		text := o.lines[i].Text
+		if len(text) > maxLine {
+			text = strings.ToValidUTF8(text[:maxLine], "") + "…"
+		}
+		if size += len(text) + 1; size > limit {
+			break
+		}
+		last = append(last, text)
 	}
 	var b strings.Builder
-	for _, l := range o.lines[i:] {
-		b.WriteString(l.Text)
+	for _, text := range slices.Backward(last) {
+		b.WriteString(text)
 		b.WriteByte('\n')
 	}
 	return b.String()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"regexp"
 	"strconv"
 	"sync"
@@ -181,7 +182,7 @@ func pollEndpoint(ctx context.Context, host tunnel.Host, path string, out chan<-
 
 // diedAtStart says what it means that the server ended before it was ready.
 func (s *session) diedAtStart(r *rig, e ended) error {
-	text := s.out.tail(64 << 10)
+	text := s.out.tail(64<<10, maxLogLine)
 	for _, f := range r.plan.Failures {
 		m := f.Match.FindStringSubmatchIndex(text)
 		if m == nil {
@@ -223,7 +224,8 @@ func (s *session) inspect(ctx context.Context, r *rig, req adapters.Request) err
 			s.warn(fmt.Sprintf("the debug server listens on %s: everybody who reaches the host can run code in the program", net.JoinHostPort(l.Addr, strconv.Itoa(port))))
 		}
 		if r.plan.AdoptListener && r.proc != nil && l.PID != 0 && l.PID != r.proc.ID().PID {
-			if _, err := r.host.Adopt(ctx, req.Workspace, l.PID, false); err != nil {
+			// One that has ended meanwhile took the program along, or the other way round: the exit tells.
+			if _, err := r.host.Adopt(ctx, req.Workspace, l.PID, false); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				return fmt.Errorf("write down the debug adapter: %w", err)
 			}
 		}

@@ -131,7 +131,7 @@ func (s *session) explain(err error) *api.Error {
 	switch e.Code {
 	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound:
 		if e.Output == "" {
-			e.Output = s.out.tail(8 << 10)
+			e.Output = s.out.tail(8<<10, 1<<10)
 		}
 		if rest, ok := strings.CutPrefix(e.Hint, hintPrinted); ok && e.Output == "" {
 			e.Hint = hintSilent + rest
