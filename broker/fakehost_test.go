@@ -120,11 +120,7 @@ func (h *fakeHost) Reap(_ context.Context, workspace string) ([]string, error) {
 	return nil, nil
 }
 func (h *fakeHost) Listeners(context.Context) ([]tunnel.Listener, error) { return nil, nil }
-func (h *fakeHost) Alive(_ context.Context, ids []tunnel.ProcessID) ([]bool, error) {
-	return make([]bool, len(ids)), nil
-}
-func (h *fakeHost) Outlives() bool        { return false }
-func (h *fakeHost) Done() <-chan struct{} { return h.lostC }
+func (h *fakeHost) Done() <-chan struct{}                                { return h.lostC }
 func (h *fakeHost) Err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -39,8 +39,7 @@ func (s *session) open(ctx context.Context, r *rig) error {
 		return err
 	}
 	req.Host = adapters.Host{
-		OS: r.facts.OS, Arch: r.facts.Arch, Home: r.facts.Home, Shell: r.facts.Shell, Path: r.facts.Path,
-		OtherUsers: r.facts.OtherUsers, HasProc: r.facts.HasProc, StreamLocal: s.b.streamLocal(s.req.Host),
+		OS: r.facts.OS, Home: r.facts.Home, Path: r.facts.Path, OtherUsers: r.facts.OtherUsers, StreamLocal: s.b.streamLocal(s.req.Host),
 	}
 	if s.req.Host == "" && s.req.Caller.Path != "" {
 		// On this machine the user means what their shell would run, virtual environments included.

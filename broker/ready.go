@@ -102,7 +102,7 @@ func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
 		case m := <-w.announced:
 			s.takeEndpoint(r, r.plan.Ready.Line, m)
 			if r.plan.Announced != nil {
-				r.plan.Announced(r.address, r.wsPath)
+				r.plan.Announced(r.wsPath)
 			}
 			s.takeNotices(w)
 			return nil
@@ -278,9 +278,6 @@ func (s *session) started(ctx context.Context, r *rig) error {
 	}
 	if st.Version != "" {
 		s.cur.Server = r.plan.Server + " " + st.Version
-	}
-	for _, w := range st.Warnings {
-		s.warn(w)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func suiteWords(t *testing.T, h Host) {
 		env = append(env, fmt.Sprintf("W%d=%s", i, word))
 	}
 	env = append(env, "TWICE=1", "TWICE=2", "PATH=/nowhere:"+os.Getenv("PATH"), "LC_ALL=xx_YY.UTF-8", "HOME=/h o m e", "TERM=dumb")
-	spec := Spec{Workspace: ws, Argv: append([]string{program}, torture...), Env: env, Unset: []string{"LANG", "MAIL", "TWICE"}, Cwd: cwd}
+	spec := Spec{Workspace: ws, Argv: append([]string{program}, torture...), Env: env, Cwd: cwd}
 	p, err := h.Start(suiteContext(t), spec)
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,6 @@ func suiteStartRefused(t *testing.T, h Host) {
 		"odd name":          {Spec{Argv: []string{"/bin/sh"}, Env: []string{"a-b=c"}}, nil},
 		"injected name":     {Spec{Argv: []string{"/bin/sh"}, Env: []string{"a;touch x;b=c"}}, nil},
 		"empty name":        {Spec{Argv: []string{"/bin/sh"}, Env: []string{"=c"}}, nil},
-		"odd unset":         {Spec{Argv: []string{"/bin/sh"}, Unset: []string{"-f"}}, nil},
 		"missing workspace": {Spec{Workspace: path.Join("/tmp", NewWorkspaceName()), Argv: []string{"/bin/sh"}}, ErrNoSuchFile},
 		"wrong workspace":   {Spec{Workspace: "/tmp", Argv: []string{"/bin/sh"}}, errWorkspace},
 		"too big":           {Spec{Argv: []string{"/bin/sh", strings.Repeat("x", maxArguments)}}, errArguments},

@@ -64,8 +64,8 @@ func TestCallSkipsEvents(t *testing.T) {
 	}
 	defer c.Close()
 	var result struct{ X int }
-	if err := c.Call(t.Context(), "Some.thing", map[string]int{"a": 1}, &result); err != nil || result.X != 5 || c.Seen("Debugger.paused") != 1 {
-		t.Errorf("%+v, %v, %d", result, err, c.Seen("Debugger.paused"))
+	if err := c.Call(t.Context(), "Some.thing", map[string]int{"a": 1}, &result); err != nil || result.X != 5 {
+		t.Errorf("%+v, %v", result, err)
 	}
 }
 

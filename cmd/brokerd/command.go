@@ -130,15 +130,8 @@ func (o *options) resolve(socket string, getenv func(string) string) error {
 	if o.config, o.configExplicit, err = api.ConfigFile(o.config, getenv); err != nil {
 		return err
 	}
-	if o.sshConfig == "" {
-		o.sshConfig = getenv("BROKER_SSH_CONFIG")
-	}
-	if o.sshConfig != "" && o.sshConfig != "none" { // ssh -F none: no file at all
-		if o.sshConfig, err = filepath.Abs(o.sshConfig); err != nil {
-			return err
-		}
-	}
-	return nil
+	o.sshConfig, err = api.SSHConfig(o.sshConfig, getenv)
+	return err
 }
 
 // explain translates what keeps the daemon from starting.
