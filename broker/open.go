@@ -203,7 +203,7 @@ func (s *session) launch(ctx context.Context, r *rig, req adapters.Request) erro
 	pid := proc.ID().PID
 	s.cur.PID = &pid
 	s.log.Info("started", "pid", pid, "server", r.plan.Server)
-	w := s.pump(ctx, r, proc)
+	w := s.pump(r, proc)
 	r.watchExit(ctx, proc)
 	return s.awaitReady(ctx, r, w)
 }
@@ -244,7 +244,7 @@ func (s *session) drop(ctx context.Context, r *rig) (left []string, err error) {
 	if left, err = s.b.ledger.reap(ctx, r.host, *r.entry); err != nil || len(left) > 0 {
 		return left, err
 	}
-	r.stopTasks()
+	r.stopTasks(ctx)
 	r.entry, r.proc, r.exited, r.over, r.ending = nil, nil, nil, nil, nil
 	return nil, nil
 }

@@ -32,7 +32,7 @@ type watchers struct {
 }
 
 // pump starts the goroutines that read a process's output: into the session's log, and to whoever looks for certain lines.
-func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watchers {
+func (s *session) pump(r *rig, proc tunnel.Process) *watchers {
 	w := &watchers{announced: make(chan []string, 1), notices: make(chan string, 16)}
 	ending := make(chan struct{})
 	drained := make(chan struct{})
@@ -69,12 +69,10 @@ func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watche
 		})
 	}
 	var both sync.WaitGroup
-	both.Go(func() { read(proc.Stdout(), "stdout") })
-	both.Go(func() { read(proc.Stderr(), "stderr") })
-	r.task(ctx, func(context.Context) {
-		both.Wait()
-		close(drained)
-	})
+	both.Add(2)
+	r.guarded(func() { defer both.Done(); read(proc.Stdout(), "stdout") })
+	r.guarded(func() { defer both.Done(); read(proc.Stderr(), "stderr") })
+	r.guarded(func() { both.Wait(); close(drained) })
 	return w
 }
 
@@ -95,7 +93,7 @@ func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
 		c := make(chan string, 1)
 		file = c
 		path, host := r.plan.Ready.EndpointFile, r.host
-		r.tasks.Go(func() { pollEndpoint(rctx, host, path, c) }) // ends with rctx
+		r.guarded(func() { pollEndpoint(rctx, host, path, c) }) // ends with rctx
 	}
 	for {
 		select {
