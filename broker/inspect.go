@@ -2,8 +2,10 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"regexp"
 
 	"github.com/debugbroker/debugbroker/adapters"
@@ -112,7 +114,8 @@ func (s *session) inspectOwn(ctx context.Context, r *rig, at netip.AddrPort, all
 			}
 		}
 		if r.plan.AdoptListener && r.proc != nil && l.PID != 0 && l.PID != r.proc.ID().PID {
-			if _, err := r.host.Adopt(ctx, workspace, l.PID, false); err != nil {
+			// One that has ended meanwhile took the program along, or the other way round: the exit tells.
+			if _, err := r.host.Adopt(ctx, workspace, l.PID, false); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				return fmt.Errorf("write down the debug adapter: %w", err)
 			}
 		}

@@ -65,33 +65,40 @@ func (o *output) since(n int) (lines []api.LogLine, next int, ended bool) {
 	return append([]api.LogLine(nil), o.lines[skip:]...), o.first + len(o.lines), o.ending
 }
 
-// tail returns the last lines as text, at most limit bytes.
-func (o *output) tail(limit int) string {
+// tail returns the last lines as text, at most limit bytes, and of each line its first maxLine: a long one must not hide what
+// stands before it.
+func (o *output) tail(limit, maxLine int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return tailOf(o.lines, limit)
+	return tailOf(o.lines, limit, maxLine)
 }
 
 // telling is tail without what the debug server says of itself, unless that is all there is.
-func (o *output) telling(limit int) string {
+func (o *output) telling(limit, maxLine int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	program := slices.DeleteFunc(slices.Clone(o.lines), func(l api.LogLine) bool { return l.Stream == "server" })
 	if len(program) == 0 {
 		program = o.lines
 	}
-	return tailOf(program, limit)
+	return tailOf(program, limit, maxLine)
 }
 
-func tailOf(lines []api.LogLine, limit int) string {
-	size, i := 0, len(lines)
-	for i > 0 && size+len(lines[i-1].Text)+1 <= limit {
-		i--
-		size += len(lines[i].Text) + 1
+func tailOf(lines []api.LogLine, limit, maxLine int) string {
+	var last []string
+	for size, i := 0, len(lines)-1; i >= 0; i-- {
+		text := lines[i].Text
+		if len(text) > maxLine {
+			text = strings.ToValidUTF8(text[:maxLine], "") + "…"
+		}
+		if size += len(text) + 1; size > limit {
+			break
+		}
+		last = append(last, text)
 	}
 	var b strings.Builder
-	for _, l := range lines[i:] {
-		b.WriteString(l.Text)
+	for _, text := range slices.Backward(last) {
+		b.WriteString(text)
 		b.WriteByte('\n')
 	}
 	return b.String()

@@ -62,7 +62,7 @@ func TestOutputIsBounded(t *testing.T) {
 	if more, _, _ := o.since(next - 2); len(more) != 2 {
 		t.Errorf("sequence numbers moved: %d lines after the last two", len(more))
 	}
-	if tail := o.tail(2500); len(tail) != 2002 {
+	if tail := o.tail(2500, maxLogLine); len(tail) != 2002 {
 		t.Errorf("tail has %d bytes", len(tail))
 	}
 }

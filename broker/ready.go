@@ -186,7 +186,7 @@ func pollEndpoint(ctx context.Context, host tunnel.Host, path string, out chan<-
 
 // diedAtStart says what it means that the server ended before it was ready.
 func (s *session) diedAtStart(r *rig, e ended) error {
-	text := s.out.tail(64 << 10)
+	text := s.out.tail(64<<10, maxLogLine)
 	for _, f := range r.plan.Failures {
 		m := f.Match.FindStringSubmatchIndex(text)
 		if m == nil {

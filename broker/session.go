@@ -152,7 +152,7 @@ func (s *session) explain(err error) *api.Error {
 	switch e.Code {
 	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound, api.CodeUsage:
 		if e.Output == "" {
-			e.Output = s.out.telling(8 << 10)
+			e.Output = s.out.telling(8<<10, 1<<10)
 		}
 		rest, printed := strings.CutPrefix(e.Hint, hintPrinted)
 		switch {

@@ -69,9 +69,14 @@ func (h *shellHost) talk(ctx context.Context, body string, mark marker, lateStde
 	}
 	if err := errors.Join(outErr, errErr); err != nil {
 		defer ch.Close()
-		if errors.Is(err, errNoMarker) {
+		switch {
+		case errors.Is(err, errTooMuch):
+			err = fmt.Errorf("run shell: %w: the login scripts print more than %d bytes before anything can run", errTooMuch, maxNoise)
+			return nil, hinted(classified(ErrUnreachable, err), "start-up files that every shell reads (.bashrc, .cshrc, config.fish) must print little where there is no terminal")
+		case errors.Is(err, errNoMarker):
 			text := cleanText(string(errNoise)+" "+string(outNoise), maxErrorText)
-			return nil, fmt.Errorf("run shell: %w: %s", howEnded(ch, errNoMarker), text)
+			err = fmt.Errorf("run shell: %w: %s", howEnded(ch, errNoMarker), text)
+			return nil, hinted(classified(ErrUnreachable, err), "the account must be allowed to run commands: does `ssh HOST /bin/sh -c true` work?")
 		}
 		return nil, fmt.Errorf("run shell: %w", err)
 	}
