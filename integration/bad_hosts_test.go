@@ -51,7 +51,7 @@ func TestHostsThatCannotBeReached(t *testing.T) {
 	}{
 		{"nosuchhost.invalid", complaint{5, api.CodeUnresolvable, []string{"nosuchhost.invalid"}}},
 		{"refused", complaint{5, api.CodeUnreachable, []string{"refused"}}},
-		{"full", complaint{5, api.CodeUnreachable, []string{"timeout", "firewall"}}},
+		{"full", complaint{5, api.CodeUnreachable, []string{"no answer in time", "firewall"}}},
 		{"mute", complaint{5, api.CodeUnreachable, []string{"no answer within 1s", "no SSH server"}}},
 		{"halting", complaint{5, api.CodeUnreachable, []string{"no answer within 1s", "no SSH server"}}},
 		{"web", complaint{5, api.CodeUnreachable, []string{"no answer within 1s", "no SSH server"}}},

@@ -148,7 +148,7 @@ func TestBusyLocalPort(t *testing.T) {
 	}
 	defer l.Close()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	s.complains(t, complaint{1, api.CodePortBusy, []string{port, "in use", "--local-port"}}, "open", "box:python", "--interpreter", python, "--local-port", port, "--", programs.Path(t, "python/ticker.py"))
+	s.complains(t, complaint{1, api.CodePortBusy, []string{port, "listens on it", "--local-port"}}, "open", "box:python", "--interpreter", python, "--local-port", port, "--", programs.Path(t, "python/ticker.py"))
 	if strings.Contains(s.sshd.Log(), "Accepted publickey") {
 		t.Error("the host was connected to although the port was busy")
 	}
