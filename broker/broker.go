@@ -43,6 +43,7 @@ type Broker struct {
 	ledger   *ledger
 	events   events
 	tracker  Tracker // some session has changed
+	now      func() time.Time
 	stopping chan struct{}
 	stopOnce sync.Once
 
@@ -55,7 +56,7 @@ type Broker struct {
 func New(o Options) *Broker {
 	b := &Broker{
 		config: o.Config, store: o.Store, hosts: o.Hosts, adapters: o.Adapters, log: o.Log, info: o.Info,
-		stopping: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
+		now: time.Now, stopping: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
 	}
 	b.ledger = newLedger(o.Store, o.Hosts, &b.events, o.Log.Named("ledger"))
 	b.ledger.report = b.reportLeft

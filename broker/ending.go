@@ -11,33 +11,32 @@ import (
 	"github.com/debugbroker/debugbroker/tunnel"
 )
 
-// stopWait bounds each conversation with a debug server that is asked to end.
-const stopWait = 5 * time.Second
+const (
+	// endWait bounds all that is said to a host when a session ends: `brokerctl stop` waits for 30 s. A Reap takes 7 s there at most,
+	// and a login shell's time.
+	endWait = 20 * time.Second
+	// stopWait bounds a debug server's way to its own end, within endWait.
+	stopWait = 5 * time.Second
+	// settleWait bounds how long a program is told to run on, within endWait.
+	settleWait = 15 * time.Second
+)
 
 // end takes down what open built, in the reverse order, proves on the host that nothing is left, and leaves the session's last
 // snapshot in the store. cause is why it ends; nil is the end of the program.
+//
+// It has a bound, whatever the host does: endWait, some seconds in which the process's channel is given up, and the proxy's own. A
+// step that panics makes the session a failed one; the others are taken all the same.
 func (s *session) end(ctx context.Context, r *rig, cause error) {
-	if s.cur.Error == nil && endPhase(cause) == api.PhaseFailed {
-		s.cur.Error = asAPI(cause)
-	}
+	s.blame(cause)
 	s.setPhase(api.PhaseClosing)
 	// What ends a session must not be ended by the same cancel.
-	ctx = context.WithoutCancel(ctx)
-	if r.proxyEnd != nil {
-		hadClients := s.cur.Clients > 0
-		r.proxyEnd()
-		if hadClients && r.plan.AfterLast != nil && s.cur.Mode != string(adapters.Launch) {
-			s.exchange(ctx, "let the program run on", r.plan.AfterLast, r.dial)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
+	defer cancel()
+	for _, step := range []func(context.Context, *rig){s.dismiss, s.cleanRemote, s.stopTasks, s.release} {
+		if err := s.attempt(func() { step(ctx, r) }); err != nil {
+			cause = err
+			s.blame(cause)
 		}
-	}
-	if r.listener != nil {
-		r.listener.Close()
-	}
-	s.cleanRemote(ctx, r)
-	r.stopTasks()
-	if r.host != nil {
-		s.cur.Link = s.b.hosts.Link(s.req.Host)
-		r.host.Release()
 	}
 	s.out.end()
 	now := time.Now().UTC().Truncate(time.Second)
@@ -46,7 +45,49 @@ func (s *session) end(ctx context.Context, r *rig, cause error) {
 	s.b.events.add(s.id, string(s.cur.Phase), s.lastWords(cause))
 	s.b.keep(s)
 	if len(s.cur.Left) > 0 {
-		s.b.ledger.abandon(r.entry.ID) // now that the snapshot is the last, it is the ledger's to say what is left
+		s.b.ledger.abandon(*r.entry) // now that the snapshot is the last, it is the ledger's to say what is left
+	}
+}
+
+// blame makes cause the session's error if it is one, and the first.
+func (s *session) blame(cause error) {
+	if s.cur.Error == nil && endPhase(cause) == api.PhaseFailed {
+		s.cur.Error = asAPI(cause)
+	}
+}
+
+// attempt calls f, and returns its panic.
+func (s *session) attempt(f func()) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.panicked(p)
+		}
+	}()
+	f()
+	return nil
+}
+
+// dismiss closes the front ends and the local port. A program that is not ours to end runs on without them.
+func (s *session) dismiss(ctx context.Context, r *rig) {
+	if r.listener != nil {
+		defer r.listener.Close()
+	}
+	if r.proxyEnd == nil {
+		return
+	}
+	r.proxyEnd()
+	if r.proxy.Unsettled() && r.plan.AfterLast != nil && s.cur.Mode != string(adapters.Launch) {
+		s.exchange(ctx, settleWait, "let the program run on", r.plan.AfterLast, r.dial)
+	}
+}
+
+func (s *session) stopTasks(ctx context.Context, r *rig) { r.stopTasks(ctx) }
+
+// release gives the host back.
+func (s *session) release(_ context.Context, r *rig) {
+	if r.host != nil {
+		s.cur.Link = s.b.hosts.Link(s.req.Host)
+		r.host.Release()
 	}
 }
 
@@ -72,24 +113,24 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 	if r.entry == nil {
 		return
 	}
+	s.cur.Left = []string{"workspace " + r.entry.Workspace}
 	if lost(r.host) {
-		s.cur.Left = []string{"workspace " + r.entry.Workspace + " (" + hostLabel(s.req.Host) + " is out of reach; it is cleaned up at the next connect)"}
+		s.cur.Left[0] += " (" + hostLabel(s.req.Host) + " is out of reach; it is cleaned up at the next connect)"
 		return
 	}
 	if r.proc != nil && r.plan.Stop != nil && r.address != "" {
-		s.exchange(ctx, "ask the debug server to end", r.plan.Stop, r.dial)
+		s.exchange(ctx, stopWait, "ask the debug server to end", r.plan.Stop, r.dial)
 	}
 	left, err := s.b.ledger.reap(ctx, r.host, *r.entry)
 	if err == nil && len(left) == 0 {
 		left = s.portLeft(ctx, r)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		s.log.Warn("clean up", "error", err)
-		s.cur.Left = []string{"workspace " + r.entry.Workspace + " (" + err.Error() + ")"}
-	case len(left) > 0:
-		s.cur.Left = left
+		s.cur.Left[0] += " (" + err.Error() + ")"
+		return
 	}
+	s.cur.Left = append([]string{}, left...)
 }
 
 // portLeft looks whether the debug server's port still listens although its processes are gone.
@@ -117,8 +158,8 @@ func (s *session) portLeft(ctx context.Context, r *rig) []string {
 }
 
 // exchange carries out one short conversation with the debug server; that it fails is told, not more.
-func (s *session) exchange(ctx context.Context, what string, f func(context.Context, adapters.Dial) error, dial adapters.Dial) {
-	ctx, cancel := context.WithTimeout(ctx, stopWait)
+func (s *session) exchange(ctx context.Context, limit time.Duration, what string, f func(context.Context, adapters.Dial) error, dial adapters.Dial) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := f(ctx, dial); err != nil && !errors.Is(err, tunnel.ErrLinkLost) {
 		s.log.Info(what, "error", err)

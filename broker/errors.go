@@ -17,6 +17,7 @@ var (
 	errExpired   = errors.New("time limit reached")
 	errCancelled = errors.New("cancelled")
 	errShutdown  = errors.New("brokerd is stopping")
+	errPanic     = errors.New("brokerd has a bug")
 )
 
 // tunnelCodes says what users see of each of the tunnel's errors. The hint serves where the error brings none of its own.

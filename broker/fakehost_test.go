@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"slices"
@@ -24,10 +23,25 @@ type fakeHost struct {
 	lostErr    error
 	lostC      chan struct{}
 	silent     bool // the process never announces itself
+	server     net.Listener
+	hung       chan struct{} // what is asked once it is closed is never answered
+	sockets    []tunnel.Listener
+	adopted    []int
 }
 
 func newFakeHost(endpoint string) *fakeHost {
-	return &fakeHost{endpoint: endpoint, workspaces: make(map[string]*fakeProcess), lostC: make(chan struct{})}
+	return &fakeHost{endpoint: endpoint, workspaces: make(map[string]*fakeProcess), lostC: make(chan struct{}), hung: make(chan struct{})}
+}
+
+// wait is the way to the host and back.
+func (h *fakeHost) wait(ctx context.Context) error {
+	select {
+	case <-h.hung:
+		<-ctx.Done()
+		return ctx.Err()
+	default:
+		return ctx.Err()
+	}
 }
 
 func (h *fakeHost) note(call string) {
@@ -68,8 +82,13 @@ func (h *fakeHost) Name() string { return h.name }
 func (h *fakeHost) Facts(context.Context) (tunnel.Facts, error) {
 	return tunnel.Facts{OS: "linux", BootID: "boot", TempDir: "/tmp", UID: 1000}, nil
 }
-func (h *fakeHost) Run(context.Context, string) (tunnel.Result, error) { return tunnel.Result{}, nil }
-func (h *fakeHost) MakeWorkspace(_ context.Context, path string) error {
+func (h *fakeHost) Run(ctx context.Context, _ string) (tunnel.Result, error) {
+	return tunnel.Result{}, h.wait(ctx)
+}
+func (h *fakeHost) MakeWorkspace(ctx context.Context, path string) error {
+	if err := h.wait(ctx); err != nil {
+		return err
+	}
 	h.note("make " + path)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,7 +96,10 @@ func (h *fakeHost) MakeWorkspace(_ context.Context, path string) error {
 	return nil
 }
 
-func (h *fakeHost) Start(_ context.Context, spec tunnel.Spec) (tunnel.Process, error) {
+func (h *fakeHost) Start(ctx context.Context, spec tunnel.Spec) (tunnel.Process, error) {
+	if err := h.wait(ctx); err != nil {
+		return nil, err
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.startErr != nil {
@@ -92,6 +114,9 @@ func (h *fakeHost) Start(_ context.Context, spec tunnel.Spec) (tunnel.Process, e
 }
 
 func (h *fakeHost) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if err := h.wait(ctx); err != nil {
+		return nil, err
+	}
 	var d net.Dialer
 	return d.DialContext(ctx, network, address)
 }
@@ -99,11 +124,17 @@ func (h *fakeHost) ReadFile(context.Context, string, int64) ([]byte, error) {
 	return nil, tunnel.ErrNoSuchFile
 }
 func (h *fakeHost) WriteFile(context.Context, string, []byte, uint32) error { return nil }
-func (h *fakeHost) Adopt(context.Context, string, int, bool) (tunnel.ProcessID, error) {
-	return tunnel.ProcessID{}, errors.New("nothing to adopt")
+func (h *fakeHost) Adopt(_ context.Context, _ string, pid int, _ bool) (tunnel.ProcessID, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.adopted = append(h.adopted, pid)
+	return tunnel.ProcessID{Boot: "boot", PID: pid, Start: "2"}, nil
 }
 
-func (h *fakeHost) Reap(_ context.Context, workspace string) ([]string, error) {
+func (h *fakeHost) Reap(ctx context.Context, workspace string) ([]string, error) {
+	if err := h.wait(ctx); err != nil {
+		return nil, err
+	}
 	h.note("reap " + workspace)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -119,8 +150,17 @@ func (h *fakeHost) Reap(_ context.Context, workspace string) ([]string, error) {
 	delete(h.workspaces, workspace)
 	return nil, nil
 }
-func (h *fakeHost) Listeners(context.Context) ([]tunnel.Listener, error) { return nil, nil }
-func (h *fakeHost) Done() <-chan struct{}                                { return h.lostC }
+func (h *fakeHost) Listeners(ctx context.Context) ([]tunnel.Listener, error) {
+	if err := h.wait(ctx); err != nil {
+		return nil, err
+	}
+	if h.sockets != nil || h.server == nil {
+		return h.sockets, nil
+	}
+	a := h.server.Addr().(*net.TCPAddr)
+	return []tunnel.Listener{{Addr: a.IP.String(), Port: a.Port, UID: 1}}, nil
+}
+func (h *fakeHost) Done() <-chan struct{} { return h.lostC }
 func (h *fakeHost) Err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -86,12 +86,13 @@ func (s *session) startProxy(ctx context.Context, r *rig) {
 	p := proxy.New(cfg)
 	pctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
-	go func() { // proxyEnd waits for it
+	r.guarded(func() {
 		defer close(ended)
 		if err := p.Run(pctx); err != nil && pctx.Err() == nil {
 			s.log.Error("local port", "error", err)
+			s.cancel(fmt.Errorf("serve the local port: %w", err))
 		}
-	}()
+	})
 	r.proxy = p
 	r.proxyEnd = func() {
 		cancel()
@@ -119,11 +120,12 @@ func (s *session) settle(ctx context.Context, r *rig) error {
 	t := time.NewTimer(moment)
 	defer t.Stop()
 	var e ended
+	ok := true
 	for over, waiting := r.over, true; waiting; {
 		waiting = false
 		select {
 		case e = <-r.exited:
-		case e = <-r.watched:
+		case e, ok = <-r.watched:
 		case <-over:
 			over, waiting = nil, true
 			t.Reset(overTime)
@@ -135,7 +137,10 @@ func (s *session) settle(ctx context.Context, r *rig) error {
 			return context.Cause(ctx)
 		}
 	}
-	if e.err != nil {
+	switch {
+	case !ok: // it is no more watched since the host is gone
+		return r.host.Err()
+	case e.err != nil:
 		return e.err
 	}
 	s.cur.Exit = e.api()

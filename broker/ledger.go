@@ -77,9 +77,9 @@ func (l *ledger) strike(id string) error {
 }
 
 // abandon hands an entry over to replays: its session has ended without being able to clean up.
-func (l *ledger) abandon(id string) {
+func (l *ledger) abandon(e store.Entry) {
 	l.mu.Lock()
-	delete(l.active, id)
+	delete(l.active, e.ID)
 	l.mu.Unlock()
 	select {
 	case l.wake <- struct{}{}:

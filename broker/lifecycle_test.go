@@ -2,9 +2,11 @@ package broker
 
 import (
 	"context"
+	"io"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -22,7 +24,7 @@ func TestRunEndsEverySession(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	for range 50 {
+	for range 10 {
 		host := newFakeHost("127.0.0.1:1")
 		host.silent = true
 		b := New(Options{
@@ -70,4 +72,128 @@ func TestRunEndsEverySession(t *testing.T) {
 			t.Fatalf("%d workspaces are left", n)
 		}
 	}
+}
+
+// A host that answers no more, though its link is not known to be lost, does not hold up the end of a session.
+func TestEndOnAHungHost(t *testing.T) {
+	t.Parallel() // it takes endWait
+	f := newFixture(t, fakeAdapter{change: func(_ adapters.Request, p *adapters.Plan) {
+		p.Stop = func(ctx context.Context, dial adapters.Dial) error { _, err := dial(ctx); return err }
+	}})
+	s := f.open(t, api.OpenRequest{})
+	close(f.host.hung)
+	began := time.Now()
+	s.cancel(errClosed)
+	select {
+	case <-s.done:
+	case <-time.After(endWait + 5*time.Second):
+		t.Fatal("the session does not end")
+	}
+	if took := time.Since(began); took < stopWait {
+		t.Errorf("ended after %v: the host was not waited for", took)
+	}
+	v := s.snapshot()
+	if v.Phase != api.PhaseClosed || len(v.Left) != 1 {
+		t.Errorf("phase %s, left %q", v.Phase, v.Left)
+	}
+	if pending, err := f.b.ledger.pending(s.id); err != nil || !pending {
+		t.Errorf("the ledger forgot what is on the host: %v, %v", pending, err)
+	}
+}
+
+// A panic ends one session: the host is cleaned up, and the others live on.
+func TestPanicEndsOneSession(t *testing.T) {
+	for name, change := range map[string]func(*adapters.Plan){
+		"while opening": func(p *adapters.Plan) {
+			p.Started = func(context.Context, adapters.Dial) (adapters.Started, error) { panic("oops") }
+		},
+		"while watching": func(p *adapters.Plan) {
+			p.Watch = func(context.Context, adapters.Dial) (adapters.Exit, error) { panic("oops") }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, fakeAdapter{change: func(r adapters.Request, p *adapters.Plan) {
+				if len(r.Program) > 0 {
+					change(p)
+				}
+			}})
+			good := f.open(t, api.OpenRequest{})
+			v := awaitEnd(t, f.open(t, api.OpenRequest{Program: []string{"bad"}}))
+			if v.Phase != api.PhaseFailed || v.Error == nil || v.Error.Code != api.CodeInternal || len(v.Left) != 0 {
+				t.Errorf("phase %s, error %+v, left %q", v.Phase, v.Error, v.Left)
+			}
+			if n := f.host.remaining(); n != 1 {
+				t.Errorf("%d workspaces, want the good session's", n)
+			}
+			if p := good.snapshot().Phase; p != api.PhaseReady {
+				t.Errorf("the other session is %s", p)
+			}
+		})
+	}
+	t.Run("while ending", func(t *testing.T) {
+		f := newFixture(t, fakeAdapter{change: func(_ adapters.Request, p *adapters.Plan) {
+			p.Stop = func(context.Context, adapters.Dial) error { panic("oops") }
+		}})
+		s := f.open(t, api.OpenRequest{})
+		s.cancel(errClosed)
+		v := awaitEnd(t, s)
+		if v.Phase != api.PhaseFailed || len(v.Left) != 1 {
+			t.Errorf("phase %s, left %q", v.Phase, v.Left)
+		}
+		eventually(t, &f.b.events.tracker, "clean-up", func() bool { return f.host.remaining() == 0 })
+	})
+}
+
+// eventually waits for a condition that holds after some change of what tracker counts.
+func eventually(t *testing.T, tracker *Tracker, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		seen := tracker.Version()
+		if ok() {
+			return
+		}
+		if tracker.Wait(ctx, seen) != nil {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// What tells of the program's end is asked again when its connection fails, and is believed though the server's own end is seen first.
+func TestWatch(t *testing.T) {
+	t.Run("asked again", func(t *testing.T) {
+		asked := 0
+		f := newFixture(t, fakeAdapter{change: func(_ adapters.Request, p *adapters.Plan) {
+			p.Watch = func(context.Context, adapters.Dial) (adapters.Exit, error) {
+				if asked++; asked == 1 {
+					return adapters.Exit{}, io.ErrUnexpectedEOF
+				}
+				return adapters.Exit{Code: 7}, nil
+			}
+		}})
+		v := awaitEnd(t, f.open(t, api.OpenRequest{}))
+		if v.Phase != api.PhaseClosed || v.Exit == nil || v.Exit.Code == nil || *v.Exit.Code != 7 {
+			t.Errorf("phase %s, exit %+v", v.Phase, v.Exit)
+		}
+	})
+	t.Run("after the server", func(t *testing.T) {
+		over := make(chan struct{})
+		f := newFixture(t, fakeAdapter{change: func(_ adapters.Request, p *adapters.Plan) {
+			p.Watch = func(ctx context.Context, _ adapters.Dial) (adapters.Exit, error) {
+				select {
+				case <-over:
+					return adapters.Exit{Signal: "SEGV"}, nil
+				case <-ctx.Done():
+					return adapters.Exit{}, ctx.Err()
+				}
+			}
+		}})
+		s := f.open(t, api.OpenRequest{})
+		f.host.process().end(tunnel.Exit{Code: 0}, nil)
+		time.AfterFunc(100*time.Millisecond, func() { close(over) })
+		if v := awaitEnd(t, s); v.Exit == nil || v.Exit.Signal != "SEGV" || v.Exit.Code != nil {
+			t.Errorf("exit %+v", v.Exit)
+		}
+	})
 }

@@ -244,7 +244,7 @@ func (s *session) drop(ctx context.Context, r *rig) (left []string, err error) {
 	if left, err = s.b.ledger.reap(ctx, r.host, *r.entry); err != nil || len(left) > 0 {
 		return left, err
 	}
-	r.stopTasks()
+	r.stopTasks(ctx)
 	r.entry, r.proc, r.exited, r.over, r.ending = nil, nil, nil, nil, nil
 	return nil, nil
 }

@@ -15,8 +15,12 @@ import (
 	"github.com/debugbroker/debugbroker/tunnel"
 )
 
-// drainWait is how long front ends may take to leave after the program has ended.
-const drainWait = 3 * time.Second
+const (
+	drainWait     = 3 * time.Second        // for front ends to leave after the program has ended
+	lastWatchWait = 500 * time.Millisecond // for Plan.Watch's answer once the server has ended
+	watchPause    = time.Second            // before Plan.Watch is asked again, and then ever longer
+	watchPauseMax = 30 * time.Second
+)
 
 // rig is what a session has built so far, here and on its host. Only the session's goroutine touches it.
 type rig struct {
@@ -30,10 +34,11 @@ type rig struct {
 	address  string
 	wsPath   string
 
-	tasks    sync.WaitGroup       // the goroutines that task started
-	stops    []context.CancelFunc // end them
+	panicked func(any)            // is told when one of the session's other goroutines panics
+	tasks    sync.WaitGroup       // the goroutines that task and guarded started
+	stops    []context.CancelFunc // end those of task
 	exited   <-chan ended         // the server process has ended
-	watched  <-chan ended         // Plan.Watch has seen the program's end
+	watched  <-chan ended         // Plan.Watch has seen the program's end; closed when it watches no more
 	drained  <-chan struct{}      // everything that the process printed has been read
 	over     <-chan struct{}      // a line of output said that the program is ending
 	ending   <-chan struct{}      // a line of output said that the program is over
@@ -89,21 +94,36 @@ func (r *rig) remote() string {
 	return r.address
 }
 
+// guarded starts a goroutine that stopTasks waits for.
+func (r *rig) guarded(f func()) {
+	r.tasks.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				r.panicked(p)
+			}
+		}()
+		f()
+	})
+}
+
 // task starts a goroutine that outlives ctx's cancel: it ends with stopTasks, after the host has been cleaned up, so that the last
 // output is still read.
 func (r *rig) task(ctx context.Context, f func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r.stops = append(r.stops, cancel)
-	r.tasks.Go(func() { f(ctx) })
+	r.guarded(func() { f(ctx) })
 }
 
-// stopTasks ends every task and waits for it.
-func (r *rig) stopTasks() {
+// stopTasks ends every task and waits for it. What the process has printed is read before, unless it comes too slowly.
+func (r *rig) stopTasks(ctx context.Context) {
+	if r.drained != nil {
+		waitFor(ctx, r.drained, lastWordsWait)
+	}
 	for _, stop := range r.stops {
 		stop()
 	}
 	if r.proc != nil {
-		r.proc.Release()
+		r.proc.Release() // ends its output too
 	}
 	r.tasks.Wait()
 	r.stops = nil
@@ -129,12 +149,43 @@ func (r *rig) watchProgram(ctx context.Context) {
 	}
 	watched := make(chan ended, 1)
 	r.watched = watched
-	watch := r.plan.Watch
+	watch, done := r.plan.Watch, r.host.Done()
 	r.task(ctx, func(ctx context.Context) {
-		exit, err := watch(ctx, r.dial)
-		if err != nil {
-			return // the server is gone: its own exit, or the link's, tells
+		defer close(watched)
+		for pause := watchPause; ; pause = min(2*pause, watchPauseMax) {
+			exit, err := watch(ctx, r.dial)
+			if err == nil {
+				watched <- ended{exit: tunnel.Exit{Code: exit.Code, Signal: exit.Signal}}
+				return
+			}
+			// The server is gone, and its own exit or the link's tells; or it was one connection that failed, and we ask again, since a
+			// server may outlive its program.
+			t := time.NewTimer(pause)
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+				return
+			case <-done:
+				t.Stop()
+				return
+			}
 		}
-		watched <- ended{exit: tunnel.Exit{Code: exit.Code, Signal: exit.Signal}}
 	})
+}
+
+// lastWatched is what Plan.Watch has seen of the program's end, where the server's own end is known already. The two come by different
+// ways, so it is waited for, for a moment.
+func (r *rig) lastWatched() (ended, bool) {
+	if r.watched == nil {
+		return ended{}, false
+	}
+	t := time.NewTimer(lastWatchWait)
+	defer t.Stop()
+	select {
+	case e, ok := <-r.watched:
+		return e, ok
+	case <-t.C:
+		return ended{}, false
+	}
 }

@@ -3,7 +3,10 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -103,26 +106,44 @@ func (s *session) setPhase(p api.Phase) {
 // run is the session's whole life. It returns when the session is over.
 func (s *session) run(ctx context.Context) {
 	defer close(s.done)
-	r := &rig{}
-	err := s.open(ctx, r)
-	if err == nil {
-		s.setPhase(api.PhaseReady)
-		s.b.events.add(s.id, "ready", s.cur.Server+" on "+hostLabel(s.req.Host)+" at "+s.cur.Local)
-		close(s.opened)
-		err = s.serve(ctx, r)
-	} else {
-		// Why the context ended says more than what the interrupted operation made of it.
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		s.cur.Error = s.explain(err)
+	var clock sync.WaitGroup
+	expires := s.cur.Expires
+	clock.Go(func() { s.expire(ctx, expires) })
+	r := &rig{panicked: func(p any) { s.cancel(s.panicked(p)) }}
+	var cause error
+	if err := s.attempt(func() { cause = s.live(ctx, r) }); err != nil {
+		cause = err
 	}
-	s.end(ctx, r, err)
+	s.cancel(cause) // no news to whoever ended it
+	clock.Wait()
+	s.end(ctx, r, cause)
 	select {
 	case <-s.opened:
 	default:
 		close(s.opened)
 	}
+}
+
+// live opens the session and serves it, and returns what ended it.
+func (s *session) live(ctx context.Context, r *rig) error {
+	if err := s.open(ctx, r); err != nil {
+		// Why the context ended says more than what the interrupted operation made of it.
+		if why := context.Cause(ctx); why != nil {
+			err = why
+		}
+		s.cur.Error = s.explain(err)
+		return err
+	}
+	s.setPhase(api.PhaseReady)
+	s.b.events.add(s.id, "ready", s.cur.Server+" on "+hostLabel(s.req.Host)+" at "+s.cur.Local)
+	close(s.opened)
+	return s.serve(ctx, r)
+}
+
+// panicked makes the end of one session of what would else be the end of the daemon, and of everybody's sessions with it.
+func (s *session) panicked(p any) error {
+	s.log.Error("panic", "value", p, "stack", string(debug.Stack()))
+	return fmt.Errorf("%w: %v", errPanic, p)
 }
 
 // explain turns an error of opening into what the user sees, with the output that may tell more.
@@ -131,7 +152,7 @@ func (s *session) explain(err error) *api.Error {
 	switch e.Code {
 	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound, api.CodeUsage:
 		if e.Output == "" {
-			e.Output = s.out.telling(8 << 10)
+			e.Output = s.out.telling(8<<10, 1<<10)
 		}
 		rest, printed := strings.CutPrefix(e.Hint, hintPrinted)
 		switch {
@@ -147,8 +168,6 @@ func (s *session) explain(err error) *api.Error {
 
 // serve watches over a session that is ready until something ends it, and says what: nil is the end of the program.
 func (s *session) serve(ctx context.Context, r *rig) error {
-	ttl := time.NewTimer(time.Until(s.cur.Expires))
-	defer ttl.Stop()
 	for {
 		select {
 		case n := <-s.clients:
@@ -160,7 +179,11 @@ func (s *session) serve(ctx context.Context, r *rig) error {
 			s.publish()
 		case e := <-r.exited:
 			return s.programEnded(ctx, r, e)
-		case e := <-r.watched:
+		case e, ok := <-r.watched:
+			if !ok {
+				r.watched = nil
+				continue
+			}
 			return s.programEnded(ctx, r, e)
 		case <-r.ending:
 			// The server only waits for its front ends to leave; its exit then tells the program's status.
@@ -168,8 +191,6 @@ func (s *session) serve(ctx context.Context, r *rig) error {
 			r.drain(ctx)
 		case <-r.host.Done():
 			return r.host.Err()
-		case <-ttl.C:
-			return errExpired
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -181,8 +202,12 @@ func (s *session) programEnded(ctx context.Context, r *rig, e ended) error {
 	if e.err != nil {
 		return e.err
 	}
-	// Delve's own exit is not its program's: a front end has told it to end both.
-	if !e.server || r.plan.Watch == nil {
+	if e.server && r.plan.Watch != nil {
+		// Delve's own exit is not its program's: either a front end has told it to end both, or the program's end has been seen.
+		if seen, ok := r.lastWatched(); ok {
+			s.cur.Exit = seen.api()
+		}
+	} else {
 		s.cur.Exit = e.api()
 	}
 	text := "the program has ended"

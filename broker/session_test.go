@@ -24,7 +24,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeAdapter plans a JDWP server, the protocol with the least to say.
-type fakeAdapter struct{ failures []adapters.Failure }
+type fakeAdapter struct {
+	failures []adapters.Failure
+	change   func(adapters.Request, *adapters.Plan) // may be nil
+}
 
 func (fakeAdapter) Name() string                              { return "java" }
 func (fakeAdapter) Aliases() []string                         { return []string{"jvm"} }
@@ -32,11 +35,15 @@ func (fakeAdapter) Protocol() adapters.Protocol               { return adapters.
 func (fakeAdapter) Check(adapters.Request) error              { return nil }
 func (fakeAdapter) Probe(adapters.Request) []adapters.Command { return nil }
 func (a fakeAdapter) Plan(r adapters.Request) (adapters.Plan, error) {
-	return adapters.Plan{
+	plan := adapters.Plan{
 		Server: "fake 1", Argv: []string{"/bin/fake"}, Cwd: "/srv", Network: "tcp", Protocol: adapters.JDWP, OneClient: true,
 		Ready:    adapters.Ready{Line: regexp.MustCompile(`listening at (?P<addr>\S+)`), Timeout: 2 * time.Second, Settle: 50 * time.Millisecond},
 		Failures: a.failures,
-	}, nil
+	}
+	if a.change != nil {
+		a.change(r, &plan)
+	}
+	return plan, nil
 }
 
 type fixture struct {
@@ -54,6 +61,7 @@ func newFixture(t *testing.T, a adapters.Adapter) *fixture {
 	}
 	t.Cleanup(func() { server.Close() })
 	host := newFakeHost(server.Addr().String())
+	host.server = server
 	return newFixtureAt(t, a, host, filepath.Join(t.TempDir(), "broker.db"))
 }
 

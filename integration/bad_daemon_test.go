@@ -131,7 +131,7 @@ func TestStateDirsThatWillNotDo(t *testing.T) {
 		name, dir string
 		want      complaint
 	}{
-		{"too long for a socket", filepath.Join(s.Dir(), strings.Repeat("x", 200)), complaint{2, api.CodeConfig, []string{"too long", "BROKER_STATE_DIR"}}},
+		{"too long for a socket", filepath.Join(s.Dir(), strings.Repeat("x", 200)), complaint{2, api.CodeConfig, []string{"too long", "BROKER_SOCKET"}}},
 		{"others may read", mkdir("readable", 0o755), complaint{1, api.CodeDaemon, []string{"readable", "chmod 700"}}},
 		{"others may write", mkdir("writable", 0o777), complaint{1, api.CodeDaemon, []string{"writable", "chmod 700"}}},
 		{"a file", notDir, complaint{1, api.CodeDaemon, []string{notDir, "BROKER_STATE_DIR"}}},

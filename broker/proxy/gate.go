@@ -24,6 +24,7 @@ type gate struct {
 	state   gateState
 	inside  int  // clients between enter and leave
 	dialled bool // one of this round has reached the server
+	owed    bool // after is still to run, or to be run again, for those who have reached the server
 	retired bool
 	changed chan struct{}
 }
@@ -87,7 +88,14 @@ func (g *gate) open(ctx context.Context) error {
 func (g *gate) reached() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.dialled = true
+	g.dialled, g.owed = true, true
+}
+
+// unsettled tells whether the server still has to be rid of its front ends.
+func (g *gate) unsettled() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.owed && !g.retired
 }
 
 // leave ends the round with the last client, in that client's goroutine. ctx is the Proxy's: once it is done the session is closing,
@@ -106,10 +114,12 @@ func (g *gate) leave(ctx context.Context) {
 	}
 	g.set(gateClosing)
 	g.mu.Unlock()
-	if err := hook(ctx, g.after); err != nil {
+	err := hook(ctx, g.after)
+	if err != nil {
 		g.log.Warn("let program run on", "error", err)
 	}
 	g.mu.Lock()
+	g.owed = err != nil
 	g.set(gateShut)
 	g.mu.Unlock()
 }

@@ -117,6 +117,10 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 }
 
+// Unsettled tells, once Run has returned, whether AfterLast is still owed to the program: Run's end has cut off a front end, or AfterLast
+// itself.
+func (p *Proxy) Unsettled() bool { return p.gate.unsettled() }
+
 // Drain says that the program has ended. Newcomers are refused from now on; those who are there may read what is on its way. It returns
 // when they have left, or closes them when ctx is done.
 func (p *Proxy) Drain(ctx context.Context) {

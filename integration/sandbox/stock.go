@@ -64,7 +64,10 @@ func (s *Stock) Added() ([]string, error) {
 
 func (s *Stock) added() (map[string]string, error) {
 	all, err := s.look()
-	maps.DeleteFunc(all, func(key, _ string) bool { return s.before[key] })
+	maps.DeleteFunc(all, func(key, _ string) bool {
+		path, file := strings.CutPrefix(key, "file ")
+		return s.before[key] || file && foreign(path, s.mark)
+	})
 	return all, err
 }
 
@@ -91,7 +94,7 @@ func (s *Stock) look() (map[string]string, error) {
 			return nil, fmt.Errorf("look for files: %w", err)
 		}
 		for _, path := range paths {
-			if st, err := os.Lstat(path); err == nil && !foreign(path, s.mark) {
+			if st, err := os.Lstat(path); err == nil {
 				all["file "+path] = fmt.Sprintf("file %s (%s)", path, st.Mode())
 			}
 		}
@@ -99,15 +102,25 @@ func (s *Stock) look() (map[string]string, error) {
 	return all, nil
 }
 
-// foreign tells whether a workspace names a process that runs with another mark than ours. Its records are named .dbk-PID.
+// foreign tells whether a workspace names a process that runs, with another mark than ours. Its records are files .dbk-PID, one line
+// each: VERSION BOOT PID START KIND GROUP ROLE and a dot.
 func foreign(workspace, mark string) bool {
 	records, err := filepath.Glob(filepath.Join(workspace, ".dbk-*"))
 	if err != nil {
 		return false
 	}
 	for _, r := range records {
-		pid := strings.TrimPrefix(filepath.Base(r), ".dbk-")
-		environ, err := os.ReadFile(filepath.Join("/proc", pid, "environ"))
+		text, err := os.ReadFile(r)
+		f := strings.Fields(string(text))
+		if err != nil || len(f) != 8 {
+			continue
+		}
+		dir := filepath.Join("/proc", f[2])
+		fields, err := statFields(dir)
+		if err != nil || fields[19] != f[3] {
+			continue // it has ended, and its pid may be another's now
+		}
+		environ, err := os.ReadFile(filepath.Join(dir, "environ"))
 		if err == nil && len(environ) > 0 && variable(environ, MarkVariable) != mark {
 			return true
 		}
