@@ -38,18 +38,10 @@ func (debugpy) Protocol() Protocol { return DAP }
 
 // Check wants a port, or a script or `-m module`.
 func (debugpy) Check(r Request) error {
-	const hint = "say what to run: brokerctl open HOST:python -- app.py, or -- -m module; or which port: --port N"
+	if err := checkLaunchOrPort(r, "python", "app.py, or -- -m module"); err != nil || r.Mode == Port {
+		return err
+	}
 	switch {
-	case r.Mode == Port && len(r.Program) > 0:
-		return &Error{Usage, "both a program and a port", hint}
-	case r.Mode == Port && (r.Port < 1 || r.Port > 65535):
-		return &Error{Usage, "port " + strconv.Itoa(r.Port) + " is none", "a port is 1 to 65535"}
-	case r.Mode == Port:
-		return nil
-	case r.Port != 0:
-		return &Error{Usage, "both a program and a port", hint}
-	case len(r.Program) == 0 || r.Program[0] == "":
-		return &Error{Usage, "no program", hint}
 	case r.Program[0] == "-m" && (len(r.Program) == 1 || r.Program[1] == ""):
 		return &Error{Usage, "-m without a module", "name the module: -- -m package.module"}
 	case r.Program[0] == "-m" && strings.HasPrefix(r.Program[1], "-"):
@@ -71,7 +63,7 @@ func (d debugpy) Plan(r Request) (Plan, error) {
 		AfterLast: debugpyRelease(stockPause),
 	}
 	if r.Mode == Port {
-		p.Address = "127.0.0.1:" + strconv.Itoa(r.Port)
+		p.Address = loopback(r.Port)
 		return p, nil
 	}
 	f := parseFacts(r.Facts[debugpyKey])
@@ -109,6 +101,7 @@ func (d debugpy) Plan(r Request) (Plan, error) {
 		p.Started = func(ctx context.Context, dial Dial) (Started, error) { return Started{}, debugpyVisit(ctx, dial) }
 	} else {
 		p.Ready.Line = regexp.MustCompile(`^debugbroker ` + nonce + ` ready (?P<addr>127\.0\.0\.1:\d{1,5})$`)
+		p.Ready.Over = regexp.MustCompile(`^debugbroker ` + nonce + ` over `)
 		p.Notices = regexp.MustCompile(`^debugbroker ` + nonce + ` notice (.*)$`)
 		p.AfterLast = debugpyRelease(releasePause)
 		p.Files = []File{{Name: debugpyLauncher, Data: debugpyBootstrap(nonce)}}

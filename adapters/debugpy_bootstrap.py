@@ -46,6 +46,7 @@ def start(here, nonce):
             pass  # before Python 3.10
 
         import runpy
+        import time
 
         try:
             import debugpy
@@ -65,10 +66,19 @@ def start(here, nonce):
             debugpy.listen = stock
             address = fast(stock, args, kwargs)
             say("ready", "%s:%s" % tuple(address)[:2])
+            began.append((os.getpid(), clock()))
             return address
 
+        # At its end pydevd holds the process for a second, too long to see by the exit that a program ended at once. Later on this says
+        # nothing: stderr may be the program's own file by then.
+        began = []
+        clock = getattr(time, "monotonic", time.time)
         debugpy.listen = listen
-        run("debugpy")
+        try:
+            run("debugpy")
+        finally:
+            if began and began[0][0] == os.getpid() and clock() - began[0][1] < 2:
+                say("over", "")
 
     def fast(stock, args, kwargs):
         undo = []

@@ -1,7 +1,6 @@
 package adapters
 
 import (
-	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -36,26 +35,24 @@ func TestDebugpyChildren(t *testing.T) {
 		for _, stock := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s,stock=%t", method, stock), func(t *testing.T) {
 				file := script(t, family)
-				d := launch(t, Request{Program: []string{file, method}, Wait: true, Stock: stock, Env: newerDebugpy()})
-				parent := dialDAP(t, d.addr)
+				d := launch(t, debugpyPlan(t, Request{Program: []string{file, method}, Wait: true, Stock: stock, Env: newerDebugpy()}))
+				parent := d.front()
 				parent.attach(nil, file)
-				var child map[string]any
-				if err := json.Unmarshal(parent.event("debugpyAttach").Body, &child); err != nil {
-					t.Fatal(err)
-				}
-				c := dialDAP(t, d.addr)
+				var child dict
+				parent.WaitEvent("debugpyAttach", &child)
+				c := d.front()
 				c.attach(child, file, 4)
 				s := c.stopped()
 				if s.locals["a"] == "" {
-					t.Fatalf("stopped at %+v with %v", s.frames[0], s.locals)
+					t.Fatalf("stopped at %+v with %v", s.frame, s.locals)
 				}
 				begun := time.Now()
 				for range 3 {
-					s = c.next(s.thread)
+					s = c.next(s)
 				}
 				t.Logf("a step of a %s child: %v", method, time.Since(begun)/3)
-				c.drop()
-				parent.drop()
+				c.Close()
+				parent.Close()
 				d.afterLast()
 			})
 		}

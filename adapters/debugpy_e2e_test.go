@@ -2,19 +2,10 @@ package adapters
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 	"time"
 )
-
-// newerDebugpy is a directory from which another debugpy is imported, for trying a version that is not installed.
-func newerDebugpy() []string {
-	if dir := os.Getenv("DEBUGPY_PATH"); dir != "" {
-		return []string{"PYTHONPATH=" + dir}
-	}
-	return nil
-}
 
 const counting = `import time
 def step(i):
@@ -31,19 +22,19 @@ func TestDebugpySession(t *testing.T) {
 	for _, stock := range []bool{false, true} {
 		t.Run(fmt.Sprintf("stock=%t", stock), func(t *testing.T) {
 			file := script(t, counting)
-			d := launch(t, Request{Program: []string{file}, Wait: true, Stock: stock, Env: newerDebugpy()})
+			d := launch(t, debugpyPlan(t, Request{Program: []string{file}, Wait: true, Stock: stock, Env: newerDebugpy()}))
 			for range 3 {
-				c := dialDAP(t, d.addr)
+				c := d.front()
 				c.attach(nil, file, 4)
 				s := c.stopped()
-				if s.frames[0].Line != 4 || s.locals["a"] == "" {
-					t.Fatalf("stopped at %+v with %v", s.frames[0], s.locals)
+				if s.frame.Line != 4 || s.locals["a"] == "" {
+					t.Fatalf("stopped at %+v with %v", s.frame, s.locals)
 				}
-				s = c.next(s.thread)
-				if s.frames[0].Line != 5 || s.locals["b"] == "" {
-					t.Fatalf("stepped to %+v with %v", s.frames[0], s.locals)
+				s = c.next(s)
+				if s.frame.Line != 5 || s.locals["b"] == "" {
+					t.Fatalf("stepped to %+v with %v", s.frame, s.locals)
 				}
-				c.drop()
+				c.Close()
 				d.afterLast()
 			}
 		})
@@ -54,15 +45,15 @@ func TestDebugpySession(t *testing.T) {
 func steps(t testing.TB, stock bool, more func() bool) []time.Duration {
 	t.Helper()
 	file := script(t, counting)
-	d := launch(t, Request{Program: []string{file}, Wait: true, Stock: stock, Env: newerDebugpy()})
-	c := dialDAP(t, d.addr)
+	d := launch(t, debugpyPlan(t, Request{Program: []string{file}, Wait: true, Stock: stock, Env: newerDebugpy()}))
+	c := d.front()
 	c.attach(nil, file, 3)
 	s := c.stopped()
-	c.breakpoints(file)
+	c.SetBreakpoints(file)
 	var took []time.Duration
 	for more() {
 		begun := time.Now()
-		s = c.next(s.thread)
+		s = c.next(s)
 		took = append(took, time.Since(begun))
 	}
 	slices.Sort(took)

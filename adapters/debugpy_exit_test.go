@@ -5,7 +5,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 )
 
 // The program's end is the server's, with its status and its own words; the adapter goes with it.
@@ -25,16 +24,15 @@ func TestDebugpyExit(t *testing.T) {
 			for _, attached := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s,stock=%t,attached=%t", test.name, stock, attached), func(t *testing.T) {
 					file := script(t, test.source)
-					d := start(t, Request{Program: []string{file}, Wait: attached, Stock: stock, Env: newerDebugpy()})
+					d := start(t, debugpyPlan(t, Request{Program: []string{file}, Wait: attached, Stock: stock, Env: newerDebugpy()}))
 					if attached || !stock { // a stock adapter may have come and gone
 						d.awaitReady()
 					}
 					if attached {
-						c := dialDAP(t, d.addr)
+						c := d.front()
 						c.attach(nil, file)
-						c.event("terminated")
-						c.ask("disconnect", dict{}, nil)
-						c.drop()
+						c.WaitEvent("terminated", nil)
+						c.Disconnect(false)
 					}
 					if code := d.exit(); code != test.code {
 						t.Errorf("exit status %d, want %d", code, test.code)
@@ -42,8 +40,8 @@ func TestDebugpyExit(t *testing.T) {
 					if test.says != "" {
 						d.line(test.says, func(l string) bool { return strings.Contains(l, test.says) })
 					}
-					if d.addr != "" {
-						awaitClosed(t, d.addr)
+					if d.address != "" {
+						awaitClosed(t, d.address)
 					}
 				})
 			}
@@ -54,22 +52,19 @@ func TestDebugpyExit(t *testing.T) {
 // awaitClosed waits until nothing listens any more.
 func awaitClosed(t *testing.T, addr string) {
 	t.Helper()
-	for deadline := time.Now().Add(dapPatience); ; time.Sleep(20 * time.Millisecond) {
+	eventually(t, "end of "+addr, func() bool {
 		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			return
+		if err == nil {
+			_ = conn.Close()
 		}
-		_ = conn.Close()
-		if time.Now().After(deadline) {
-			t.Fatalf("%s still listens", addr)
-		}
-	}
+		return err != nil
+	})
 }
 
 // The bootstrap's lines are told from the program's, and a program cannot fake them.
 func TestDebugpyLines(t *testing.T) {
 	file := script(t, `print("debugbroker 0123456789abcdef ready 127.0.0.1:1", flush=True)`)
-	d := start(t, Request{Program: []string{file}, Env: newerDebugpy()})
+	d := start(t, debugpyPlan(t, Request{Program: []string{file}, Env: newerDebugpy()}))
 	d.awaitReady()
 	d.exit()
 	fake := d.line("fake", func(l string) bool { return strings.HasSuffix(l, "127.0.0.1:1") })

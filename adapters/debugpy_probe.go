@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"path"
 	"strconv"
 	"strings"
 )
@@ -22,21 +21,18 @@ func (debugpy) Probe(r Request) []Command {
 	if r.Mode == Port {
 		return nil
 	}
-	var s strings.Builder
-	s.WriteString(factFunction)
-	set := func(name, value string) { s.WriteString(name + "=" + quote(value) + "\n") }
-	set("interpreter", r.Interpreter)
-	set("configured", quoteAll(r.Interpreters))
-	set("cwd", r.Cwd)
-	set("local_cwd", r.LocalCwd)
-	set("path", r.Host.Path)
 	program, module := "", ""
 	if len(r.Program) > 1 && r.Program[0] == "-m" {
 		module, _, _ = strings.Cut(r.Program[1], ".")
 	} else if len(r.Program) > 0 {
 		program = r.Program[0]
 	}
-	set("program", program)
+	var s strings.Builder
+	s.WriteString(beginProbe(r, program))
+	set := func(name, value string) { s.WriteString(name + "=" + quote(value) + "\n") }
+	set("interpreter", r.Interpreter)
+	set("configured", quoteAll(r.Interpreters...))
+	set("path", r.Host.Path)
 	set("module", module)
 	// Where debugpy is found can hang on these (PYTHONPATH, PYTHONHOME), so the question is asked as the program will be run.
 	for _, kv := range r.Env {
@@ -54,14 +50,14 @@ func (debugpy) Probe(r Request) []Command {
 
 // debugpyRefusal says why a program cannot be started, or nil.
 func debugpyRefusal(r Request, f facts) error {
-	if dir := f.first("cwd_missing"); dir != "" {
-		return &Error{NotFound, "no directory " + strconv.Quote(strings.TrimPrefix(dir, "./")) + " to run in", "--cwd is a directory on the remote"}
+	if err := cwdMissing(f); err != nil {
+		return err
 	}
 	cwd := f.first("cwd")
 	if cwd == "" {
 		return &Error{Internal, "the host did not answer what it was asked about python", "its login shell may be broken; try: ssh HOST true"}
 	}
-	if err := programRefusal(r.Program[0], cwd, f.first("program")); err != nil {
+	if err := programRefusal(r.Program[0], f); err != nil {
 		return err
 	}
 	if f.first("interpreter") == "" {
@@ -75,19 +71,14 @@ func debugpyRefusal(r Request, f facts) error {
 }
 
 // programRefusal translates the probe's word on the script.
-func programRefusal(program, cwd, answer string) error {
-	file := program
-	if !path.IsAbs(file) {
-		file = path.Join(cwd, file)
-	}
-	name := strconv.Quote(file)
-	switch answer {
+func programRefusal(program string, f facts) error {
+	switch f.first("program") {
 	case "missing":
-		return &Error{NotFound, "no program " + name, "a path on the remote is meant, from the working directory; see --cwd"}
+		return programMissing(program, f)
 	case "unreadable":
-		return &Error{NotFound, "program " + name + " cannot be read", ""}
+		return &Error{NotFound, "program " + strconv.Quote(program) + " cannot be read", "its permissions on the host"}
 	case "no_main":
-		return &Error{NotFound, "directory " + name + " has no __main__.py", "name a script, or -m module"}
+		return &Error{NotFound, "directory " + strconv.Quote(program) + " has no __main__.py", "name a script, or -m module"}
 	}
 	return nil
 }

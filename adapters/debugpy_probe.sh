@@ -1,28 +1,11 @@
 # Prints facts about one place to run python in; runs nothing of the user's. The variables were set by the lines before:
-# interpreter (--interpreter), configured (a list of words), cwd (--cwd), local_cwd, program, module, path (of the login shell).
+# interpreter (--interpreter), configured (a list of words), program, module, path (of the login shell); home_of and $here are of
+# probe_head.sh.
 set -f
 path=${path:-$PATH}
 begun=$(date +%s)
 limit='timeout -k 1 8'
 $limit true >/dev/null 2>&1 || limit=
-
-home_of() { case $1 in '~') printf '%s.' "$HOME" ;; '~/'*) printf '%s.' "$HOME/${1#'~/'}" ;; *) printf '%s.' "$1" ;; esac; }
-
-# The working directory.
-cd / && cd "$HOME" 2>/dev/null
-if [ -n "$cwd" ]; then
-	cwd=$(home_of "$cwd"); cwd=${cwd%.}
-	case $cwd in /*) ;; *) cwd=./$cwd ;; esac
-	cd "$cwd" 2>/dev/null || { fact cwd_missing "$cwd"; exit 0; }
-elif [ -n "$local_cwd" ] && cd "$local_cwd" 2>/dev/null; then
-	:
-else
-	case $program in
-	/*/*) dir=${program%/*}; cd "$dir" 2>/dev/null ;;
-	esac
-fi
-here=$(pwd; echo .); here=${here%??}
-fact cwd "$here"
 
 # The program.
 if [ -n "$program" ]; then

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
 // fakePython writes an interpreter that answers the probe's question as told, and leaves a mark each time it runs.
@@ -39,9 +41,8 @@ func write(t *testing.T, file string) string {
 }
 
 func TestDebugpyProbeInterpreter(t *testing.T) {
-	for _, sh := range shells {
+	for _, sh := range shells(t) {
 		t.Run(sh, func(t *testing.T) {
-			sh = need(t, sh, "apt install dash bash")
 			root := filepath.Join(t.TempDir(), "it's a\nroot: ü")
 			home := filepath.Join(root, "home")
 			bare := fakePython(t, filepath.Join(root, "one/python3"), withoutDebugpy)
@@ -82,7 +83,7 @@ func TestDebugpyProbeInterpreter(t *testing.T) {
 			for _, test := range tests {
 				t.Run(test.name, func(t *testing.T) {
 					test.req.Host = Host{Home: home, Path: path}
-					f := parseFacts(probe(t, sh, test.req).Facts[debugpyKey])
+					f := parseFacts(probed(t, NewDebugpy(), test.req, sh).Facts[debugpyKey])
 					if f.first("interpreter") != test.want || !slices.Equal(f["tried"], test.tried) {
 						t.Errorf("%q after %q, want %q after %q", f.first("interpreter"), f["tried"], test.want, test.tried)
 					}
@@ -99,8 +100,7 @@ func TestDebugpyProbeDirectory(t *testing.T) {
 	app := write(t, filepath.Join(root, "project/app.py"))
 	write(t, filepath.Join(home, "-x.py"))
 	write(t, filepath.Join(root, "tree/__main__.py"))
-	for _, sh := range shells {
-		sh = need(t, sh, "apt install dash bash")
+	for _, sh := range shells(t) {
 		tests := []struct {
 			req          Request
 			cwd, program string
@@ -110,7 +110,7 @@ func TestDebugpyProbeDirectory(t *testing.T) {
 			{Request{Program: []string{"app.py"}, LocalCwd: "/no/such"}, home, "missing"},
 			{Request{Program: []string{app}, LocalCwd: "/no/such"}, root + "/project", "found"},
 			{Request{Program: []string{"./-x.py"}}, home, "found"},
-			{Request{Program: []string{"-x.py"}, Cwd: "~"}, home, "found"},
+			{Request{Program: []string{"./-x.py"}, Cwd: "~"}, home, "found"},
 			{Request{Program: []string{"../tree"}, Cwd: "~/"}, home, "found"},
 			{Request{Program: []string{"../project"}, Cwd: "."}, home, "no_main"},
 			{Request{Program: []string{"-m", "app"}}, home, ""},
@@ -120,7 +120,7 @@ func TestDebugpyProbeDirectory(t *testing.T) {
 			t.Run(fmt.Sprint(sh, i), func(t *testing.T) {
 				test.req.Interpreter = python
 				test.req.Host.Home = home
-				f := parseFacts(probe(t, sh, test.req).Facts[debugpyKey])
+				f := parseFacts(probed(t, NewDebugpy(), test.req, sh).Facts[debugpyKey])
 				if f.first("cwd") != test.cwd || f.first("program") != test.program {
 					t.Errorf("%q in %q, want %q in %q", f.first("program"), f.first("cwd"), test.program, test.cwd)
 				}
@@ -134,14 +134,14 @@ func TestDebugpyProbeDirectory(t *testing.T) {
 
 // The real interpreter finds modules without running anything of the user's, and writes nothing.
 func TestDebugpyProbeModule(t *testing.T) {
-	needDebugpy(t)
+	python := tools.Need(t, tools.Python)
 	dir := t.TempDir()
 	for _, name := range []string{"mod.py", "debugpy.py", "json.py", "pkg/__init__.py"} {
 		write(t, filepath.Join(dir, name))
 	}
 	for module, want := range map[string]string{"mod": "found", "pkg.sub": "found", "json.tool": "found", "nope": "missing", "nope.sub": "missing"} {
-		r := Request{Program: []string{"-m", module}, Cwd: dir, Interpreter: systemPython, Host: Host{Home: dir}}
-		answer := probe(t, "/bin/sh", r).Facts[debugpyKey]
+		r := Request{Program: []string{"-m", module}, Cwd: dir, Interpreter: python, Host: Host{Home: dir}}
+		answer := probed(t, NewDebugpy(), r, "/bin/sh").Facts[debugpyKey]
 		f := parseFacts(answer)
 		if f.first("module") != want || f.first("debugpy") == "" || strings.Contains(answer, "ran") {
 			t.Errorf("%s: %q, want %q", module, answer, want)
@@ -157,11 +157,11 @@ func TestDebugpyProbeModule(t *testing.T) {
 
 // An interpreter that hangs is given up.
 func TestDebugpyProbeSlowInterpreter(t *testing.T) {
-	need(t, "timeout", "apt install coreutils")
+	tools.NeedShell(t, "timeout")
 	dir := t.TempDir()
 	slow := fakePython(t, filepath.Join(dir, "slow/python3"), "exec sleep 60")
 	r := Request{Program: []string{"-m", "mod"}, Interpreter: slow, Host: Host{Home: dir}}
-	f := parseFacts(probe(t, "/bin/sh", r).Facts[debugpyKey])
+	f := parseFacts(probed(t, NewDebugpy(), r, "/bin/sh").Facts[debugpyKey])
 	if want := []string{"slow " + slow}; !slices.Equal(f["tried"], want) {
 		t.Errorf("%q, want %q", f["tried"], want)
 	}

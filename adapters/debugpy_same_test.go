@@ -68,10 +68,10 @@ func TestDebugpyProgramSeesTheSame(t *testing.T) {
 					Program: append(append([]string{}, test.program...), args...), Cwd: dir, Stock: stock, Wait: test.wait, Workspace: workspace,
 					Env: append([]string{"HOME=" + home}, append(newerDebugpy(), test.env...)...),
 				}
-				d := start(t, r)
+				d := start(t, debugpyPlan(t, r))
 				d.awaitReady()
 				if test.wait {
-					c := dialDAP(t, d.addr)
+					c := d.front()
 					c.attach(nil, filepath.Join(dir, "mod.py"))
 				}
 				d.line("end of the dump", func(l string) bool { return l == "DUMP }" })
@@ -118,13 +118,13 @@ func TestDebugpyStackIsTheSame(t *testing.T) {
 	for _, justMyCode := range []bool{true, false} {
 		frames := map[bool]string{}
 		for _, stock := range []bool{true, false} {
-			d := launch(t, Request{Program: []string{file}, Wait: true, Stock: stock, Env: newerDebugpy()})
-			c := dialDAP(t, d.addr)
+			d := launch(t, debugpyPlan(t, Request{Program: []string{file}, Wait: true, Stock: stock, Env: newerDebugpy()}))
+			c := d.front()
 			c.attach(dict{"justMyCode": justMyCode}, file, 4)
-			for _, f := range c.stopped().frames {
+			for _, f := range c.Stack(c.stopped().thread) {
 				frames[stock] += fmt.Sprintf("%s %s:%d\n", f.Name, f.Source.Path, f.Line)
 			}
-			c.drop()
+			c.Close()
 		}
 		if frames[true] != frames[false] || frames[true] == "" {
 			t.Errorf("justMyCode %t: stock\n%sours\n%s", justMyCode, frames[true], frames[false])

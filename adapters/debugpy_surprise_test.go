@@ -47,15 +47,15 @@ func TestDebugpySurprise(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			file := script(t, counting)
-			d := launch(t, Request{Program: []string{file}, Wait: true, Env: otherDebugpy(t, test.change)})
+			d := launch(t, debugpyPlan(t, Request{Program: []string{file}, Wait: true, Env: otherDebugpy(t, test.change)}))
 			told := d.plan.Notices.FindStringSubmatch(d.line("notice", d.plan.Notices.MatchString))[1]
 			if !regexp.MustCompile(test.notice).MatchString(told) {
 				t.Errorf("notice %q, want %q", told, test.notice)
 			}
-			c := dialDAP(t, d.addr)
+			c := d.front()
 			c.attach(nil, file, 4)
-			if s := c.stopped(); s.frames[0].Line != 4 {
-				t.Errorf("stopped at %+v", s.frames[0])
+			if s := c.stopped(); s.frame.Line != 4 {
+				t.Errorf("stopped at %+v", s.frame)
 			}
 		})
 	}
@@ -66,17 +66,17 @@ func TestDebugpySurpriseRetry(t *testing.T) {
 	file := script(t, counting)
 	r := Request{Program: []string{file}, Wait: true, Workspace: t.TempDir(),
 		Env: otherDebugpy(t, `debugpy.server.cli: f = module.start_debugging; module.start_debugging = lambda name: f(name)`)}
-	d := start(t, r)
+	d := start(t, debugpyPlan(t, r))
 	if code := d.exit(); code == 0 {
 		t.Error("exit status 0")
 	}
 	d.line("surprise", func(l string) bool { return d.plan.Failures[0].Match.MatchString(l) && d.plan.Failures[0].Retry })
 	r.Attempt = 1
-	d = launch(t, r)
+	d = launch(t, debugpyPlan(t, r))
 	if len(d.plan.Warnings) == 0 {
 		t.Error("no warning")
 	}
-	c := dialDAP(t, d.addr)
+	c := d.front()
 	c.attach(nil, file, 4)
 	c.stopped()
 }

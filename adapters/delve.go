@@ -34,12 +34,12 @@ func (d delve) Plan(req Request) (Plan, error) {
 }
 
 func (delve) planLaunch(req Request) (Plan, error) {
-	facts := answers(req.Facts[delveProbe])
-	target, err := delveTarget(req, facts)
+	f := parseFacts(req.Facts[delveProbe])
+	target, err := delveTarget(req, f)
 	if err != nil {
 		return Plan{}, err
 	}
-	dlv := facts["dlv"]
+	dlv := f.first("dlv")
 	if dlv == "" {
 		return Plan{}, delveMissing(req)
 	}
@@ -50,7 +50,10 @@ func (delve) planLaunch(req Request) (Plan, error) {
 		network, address, listen = "unix", sock, "unix:"+sock
 	}
 
-	cwd := effectiveCwd(req, facts, facts["dir"])
+	cwd := f.first("cwd")
+	if f.first("cwd_default") != "" && f.first("dir") != "" {
+		cwd = f.first("dir") // where the program is, or the package itself
+	}
 	argv := []string{dlv, "exec"}
 	timeout := 30 * time.Second
 	env := append([]string(nil), req.Env...)
@@ -58,9 +61,9 @@ func (delve) planLaunch(req Request) (Plan, error) {
 		// The binary goes into the workspace: nothing is left beside the source, and it ends with the session.
 		argv = []string{dlv, "debug", "--output=" + path.Join(req.Workspace, "bin-"+plainName(target.name))}
 		timeout = 10 * time.Minute // a cold build cache and modules to fetch
-		if facts["go-on-path"] == "" {
+		if f.first("go_on_path") == "" {
 			// Delve runs "go" by name.
-			env = append(env, "PATH="+req.Host.Path+":"+path.Dir(facts["go"]))
+			env = append(env, "PATH="+req.Host.Path+":"+path.Dir(f.first("go")))
 		}
 	}
 	argv = append(argv, "--headless", "--accept-multiclient", "--api-version=2", "--listen="+listen, "--wd="+cwd, target.arg)
@@ -90,15 +93,15 @@ func (delve) planLaunch(req Request) (Plan, error) {
 }
 
 func (delve) planPort(req Request) (Plan, error) {
-	facts := answers(req.Facts[delveProbe])
-	if facts["listening"] == "no" {
+	f := parseFacts(req.Facts[delveProbe])
+	if f.first("listening") == "no" {
 		return Plan{}, nothingListens(req.Port, "dlv debug --headless --accept-multiclient --listen=127.0.0.1:"+strconv.Itoa(req.Port))
 	}
 	plan := Plan{
 		Server: "Delve", Network: "tcp", Address: loopback(req.Port), Protocol: DAP, RPC: true, OneClient: true,
 		Exposed: req.Host.OS != "linux" && req.Host.OtherUsers > 0,
 	}
-	switch facts["manner"] {
+	switch f.first("manner") {
 	case "multi":
 		talk := newDelveTalk(true)
 		plan.Started, plan.BeforeFirst, plan.AfterLast, plan.Watch = talk.started, talk.beforeFirst, talk.afterLast, talk.watch

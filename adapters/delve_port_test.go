@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	"github.com/debugbroker/debugbroker/adapters/dlvrpc"
-	"github.com/google/go-dap"
+	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
 // portPlan starts a Delve as a user would, and plans a session on its port.
 func portPlan(t *testing.T, args ...string) (*server, Plan) {
 	t.Helper()
-	given := Plan{Argv: append([]string{dlvPath(t)}, args...), Ready: Ready{Line: regexp.MustCompile(`server listening at: (?P<addr>\S+)`)}, Network: "tcp", Spare: true}
-	s := carryOut(t, given)
+	given := Plan{Argv: append([]string{tools.NeedDlv(t)}, args...), Ready: Ready{Line: regexp.MustCompile(`server listening at: (?P<addr>\S+)`)}, Network: "tcp", Spare: true}
+	s := launch(t, given)
 	port, err := strconv.Atoi(regexp.MustCompile(`\d+$`).FindString(s.address))
 	must(t, "port", err)
 	req := probed(t, NewDelve(), Request{Mode: Port, Port: port, Host: here(t)}, "/bin/sh")
@@ -24,17 +24,16 @@ func portPlan(t *testing.T, args ...string) (*server, Plan) {
 
 // The breakpoints that others have set on a server of theirs outlive our front end; ours do not.
 func TestDelvePortShared(t *testing.T) {
-	s, plan := portPlan(t, "exec", "--headless", "--accept-multiclient", "--listen=127.0.0.1:0", goProgram(t, "goprog"), "--", "100000", "0")
+	s, plan := portPlan(t, "exec", "--headless", "--accept-multiclient", "--listen=127.0.0.1:0", goProgram(t), "--", "100000", "0")
 	started, err := plan.Started(t.Context(), s.dial)
 	must(t, "started", err)
 	if started.PID == 0 {
 		t.Error("no pid")
 	}
 	must(t, "before first", plan.BeforeFirst(t.Context(), s.dial))
-	theirs := newDelveFrontEnd(t, s)
-	theirs.attach(goprogSource(t), tickLine-1)
-	expect[*dap.StoppedEvent](theirs)
-	theirs.leave()
+	theirs := s.attached(goprogSource(t), tickLine-1)
+	theirs.stopped()
+	theirs.Disconnect(false)
 
 	must(t, "before first", plan.BeforeFirst(t.Context(), s.dial))
 	conn, err := s.dial(t.Context())
@@ -43,18 +42,16 @@ func TestDelvePortShared(t *testing.T) {
 	defer rpc.Close()
 	all, err := rpc.Breakpoints(t.Context())
 	must(t, "breakpoints", err)
-	ours := newDelveFrontEnd(t, s)
-	ours.begin()
-	ours.send(&dap.SetFunctionBreakpointsRequest{Request: ours.request("setFunctionBreakpoints"), Arguments: dap.SetFunctionBreakpointsArguments{
-		Breakpoints: []dap.FunctionBreakpoint{{Name: "main.main"}},
-	}})
-	expect[*dap.SetFunctionBreakpointsResponse](ours)
+	ours := s.front()
+	ours.Initialize()
+	ours.Attach(attachArguments(nil))
+	must(t, "breakpoint", ours.Call(t.Context(), "setFunctionBreakpoints", dict{"breakpoints": []dict{{"name": "main.main"}}}, nil))
 	more, err := rpc.Breakpoints(t.Context())
 	must(t, "breakpoints", err)
 	if len(more) != len(all)+1 {
 		t.Fatalf("%d breakpoints, then %d", len(all), len(more))
 	}
-	ours.leave()
+	ours.Disconnect(false)
 	// The program soon stands at their breakpoint again, where it is no business of ours to let it run on for ever.
 	if err := plan.AfterLast(t.Context(), s.dial); err != nil {
 		t.Logf("after last: %v", err)
@@ -71,7 +68,7 @@ func TestDelvePortShared(t *testing.T) {
 
 // A server for one client is not spoken to: our connection would be the only one that it takes.
 func TestDelvePortOfOneClient(t *testing.T) {
-	bin := goProgram(t, "goprog")
+	bin := goProgram(t)
 	for name, c := range map[string]struct {
 		args []string
 		rpc  bool

@@ -16,12 +16,10 @@ func (delve) Probe(req Request) []Command {
 	if req.Mode == Port {
 		return []Command{{Key: delveProbe, Script: delvePortScript(req.Port)}}
 	}
-	home := orRoot(req.Host.Home)
-	dlvs := toolCandidates(req.Interpreter, "dlv", "$GOBIN/dlv", path.Join(home, "go/bin/dlv"), "$GOPATH/bin/dlv")
-	script := probeHead(req) + findTool +
-		"find_tool dlv " + expandable(dlvs) + "\n" +
-		`find_tool go go && say go-on-path 1 || find_tool go /usr/local/go/bin/go ` + quoteWords(path.Join(home, "go/bin/go"), path.Join(home, "sdk/go/bin/go")) + " /usr/lib/go/bin/go /opt/go/bin/go /snap/bin/go\n" +
-		"p=" + quoteWord(req.Program[0]) + "\n" + delveKinds
+	script := beginProbe(req, "") + findTool(req) +
+		"find_tool dlv " + toolCandidates(req, "dlv", "$GOBIN/dlv", "~/go/bin/dlv", "$GOPATH/bin/dlv") + "\n" +
+		"find_tool go go && fact go_on_path 1 || find_tool go /usr/local/go/bin/go '~/go/bin/go' '~/sdk/go/bin/go' /usr/lib/go/bin/go /opt/go/bin/go /snap/bin/go\n" +
+		"p=" + quote(req.Program[0]) + "\n" + delveKinds
 	return []Command{{Key: delveProbe, Script: script}}
 }
 
@@ -31,31 +29,18 @@ const delveKinds = `case $p in
 	*) dir=.; name=$p;;
 esac
 if [ -d "$p" ]; then
-	cd -- "$p" 2>/dev/null && { say kind dir; say dir "$(pwd)"; } || say kind unreadable
+	cd -- "$p" 2>/dev/null && { fact kind dir; fact dir "$(pwd)"; } || fact kind unreadable
 elif [ -f "$p" ]; then
-	cd -- "$dir" 2>/dev/null && say dir "$(pwd)"
-	say name "$name"
+	cd -- "$dir" 2>/dev/null && fact dir "$(pwd)"
+	fact name "$name"
 	case $name in
-		*.go) say kind gofile;;
-		*) if [ -x "$name" ]; then say kind exe; else say kind noexec; fi;;
+		*.go) fact kind gofile;;
+		*) if [ -x "$name" ]; then fact kind exe; else fact kind noexec; fi;;
 	esac
 else
-	say kind none
+	fact kind none
 fi
 `
-
-// expandable quotes candidates and leaves a leading $VARIABLE to the shell; an unset one gives a path that is not there.
-func expandable(candidates []string) string {
-	words := make([]string, len(candidates))
-	for i, c := range candidates {
-		if name, rest, ok := strings.Cut(c, "/"); ok && strings.HasPrefix(name, "$") {
-			words[i] = fmt.Sprintf(`"${%s:-/nonexistent}"%s`, name[1:], quoteWord("/"+rest))
-			continue
-		}
-		words[i] = quoteWord(c)
-	}
-	return strings.Join(words, " ")
-}
 
 // target is what is to be debugged, as dlv is told it.
 type target struct {
@@ -69,34 +54,34 @@ type target struct {
 var importPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._~+-]*(?:/[A-Za-z0-9_.~+-]+)*(?:@[A-Za-z0-9.+-]+)?$`)
 
 // delveTarget reads what the probe said of the program.
-func delveTarget(req Request, facts map[string]string) (target, error) {
-	if facts["cwd-missing"] != "" {
-		return target{}, cwdMissing(req)
+func delveTarget(req Request, f facts) (target, error) {
+	if err := cwdMissing(f); err != nil {
+		return target{}, err
 	}
 	program := req.Program[0]
 	notFound := &Error{
 		Code: NotFound, Message: fmt.Sprintf("no such program: %s", program),
-		Hint: "give a main package's directory, a .go file, an import path or an executable file; relative ones are looked up in " + facts["start"],
+		Hint: "give a main package's directory, a .go file, an import path or an executable file; relative ones are looked up in " + f.first("cwd"),
 	}
 	var t target
-	switch facts["kind"] {
+	switch f.first("kind") {
 	case "exe":
-		return target{arg: path.Join(facts["dir"], facts["name"])}, nil
+		return target{arg: path.Join(f.first("dir"), f.first("name"))}, nil
 	case "noexec":
 		return t, &Error{Code: NotFound, Message: fmt.Sprintf("%s is not executable", program), Hint: "chmod +x it on the host"}
 	case "unreadable":
 		return t, &Error{Code: NotFound, Message: fmt.Sprintf("%s cannot be entered", program), Hint: "the directory's permissions on the host"}
 	case "dir":
-		t = target{arg: facts["dir"], name: path.Base(facts["dir"]), build: true, buildDir: facts["dir"]}
+		t = target{arg: f.first("dir"), name: path.Base(f.first("dir")), build: true, buildDir: f.first("dir")}
 	case "gofile":
-		t = target{arg: path.Join(facts["dir"], facts["name"]), name: strings.TrimSuffix(facts["name"], ".go"), build: true, buildDir: facts["dir"]}
+		t = target{arg: path.Join(f.first("dir"), f.first("name")), name: strings.TrimSuffix(f.first("name"), ".go"), build: true, buildDir: f.first("dir")}
 	default:
-		if !importPath.MatchString(program) || strings.HasSuffix(program, ".go") || facts["go"] == "" {
+		if !importPath.MatchString(program) || strings.HasSuffix(program, ".go") || f.first("go") == "" {
 			return t, notFound
 		}
 		t = target{arg: program, name: path.Base(program), build: true}
 	}
-	if facts["go"] == "" {
+	if f.first("go") == "" {
 		return t, &Error{Code: Missing, Message: "go is not installed on the host", Hint: "install Go there, or give an executable file that was built elsewhere"}
 	}
 	return t, nil
@@ -113,13 +98,13 @@ $cmd
 " in
 		*"
 dap
-"*) say manner dap;;
+"*) fact manner dap;;
 		*"
 --accept-multiclient
 "*|*"
 --accept-multiclient=true
-"*) say manner multi;;
-		*) say manner single;;
+"*) fact manner multi;;
+		*) fact manner single;;
 	esac
 fi
 `

@@ -1,6 +1,8 @@
 package adapters
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,35 +14,31 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/adapters/dlvrpc"
-	"github.com/google/go-dap"
+	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
 var ticks = regexp.MustCompile(`^tick \d+`)
 
-// dlvPath finds the Delve that go.mod pins.
-func dlvPath(t *testing.T) string {
-	t.Helper()
-	p := goTool(t, "tool", "-n", "dlv")
-	if _, err := exec.LookPath(p); err != nil {
-		goTool(t, "build", "-o", filepath.Join(t.TempDir(), "dlv"), "github.com/go-delve/delve/cmd/dlv")
-	}
-	return p
-}
-
 // delvePlan plans a launch on this machine.
-func delvePlan(t *testing.T, unix bool, wait bool, program ...string) Plan {
+func delvePlan(t testing.TB, unix bool, wait bool, program ...string) Plan {
 	t.Helper()
 	host := here(t)
 	host.StreamLocal = unix
-	req := probed(t, NewDelve(), Request{
-		Mode: Launch, Program: program, Interpreter: dlvPath(t), Wait: wait, Host: host, Workspace: shortDir(t),
-	}, "/bin/sh")
-	plan, err := NewDelve().Plan(req)
-	must(t, "plan", err)
-	return plan
+	return planned(t, NewDelve(), Request{Program: program, Interpreter: tools.NeedDlv(t), Wait: wait, Host: host})
 }
 
-func goprogSource(t *testing.T) string {
+// goProgram builds the program of testdata for a debugger.
+func goProgram(t testing.TB) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "goprog")
+	out, err := exec.Command("go", "build", "-gcflags=all=-N -l", "-o", bin, "./testdata/goprog").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+func goprogSource(t testing.TB) string {
 	t.Helper()
 	p, err := filepath.Abs("testdata/goprog/main.go")
 	must(t, "abs", err)
@@ -52,29 +50,24 @@ const tickLine = 31
 func TestDelveFrontEndLeavesAndComesBack(t *testing.T) {
 	for name, unix := range map[string]bool{"unix": true, "tcp": false} {
 		t.Run(name, func(t *testing.T) {
-			s := carryOut(t, delvePlan(t, unix, true, goProgram(t, "goprog"), "100000", "0"))
+			s := launch(t, delvePlan(t, unix, true, goProgram(t), "100000", "0"))
 			if s.started.PID == 0 || s.started.Version == "" {
 				t.Errorf("started: %+v", s.started)
 			}
 			exit := s.watched()
 			for round := range 3 {
 				must(t, "before first", s.plan.BeforeFirst(t.Context(), s.dial))
-				c := newDelveFrontEnd(t, s)
-				c.attach(goprogSource(t), tickLine)
-				stop := expect[*dap.StoppedEvent](c)
-				before := c.look(stop, "i")
-				stop = c.next(stop)
-				if stop.Body.Reason != "step" || before == "" {
-					t.Fatalf("round %d: %+v, i %q", round, stop.Body, before)
+				c := s.attached(goprogSource(t), tickLine)
+				before := c.stopped()
+				if after := c.next(before); after.reason != "step" || before.locals["i"] == "" {
+					t.Fatalf("round %d: %+v, then %+v", round, before, after)
 				}
 				if round == 1 { // an IDE that crashes
-					_ = c.conn.Close()
+					c.Close()
 				} else {
-					c.leave()
+					c.Disconnect(false)
 				}
-				begin := time.Now()
-				must(t, "after last", s.plan.AfterLast(t.Context(), s.dial))
-				t.Logf("round %d: AfterLast took %v", round, time.Since(begin))
+				s.afterLast()
 				s.goesOn(ticks, 5)
 			}
 			must(t, "stop", s.plan.Stop(t.Context(), s.dial))
@@ -89,7 +82,7 @@ func TestDelveFrontEndLeavesAndComesBack(t *testing.T) {
 }
 
 func TestDelveWatch(t *testing.T) {
-	bin := goProgram(t, "goprog")
+	bin := goProgram(t)
 	for name, c := range map[string]struct {
 		how  string
 		kill syscall.Signal
@@ -106,7 +99,7 @@ func TestDelveWatch(t *testing.T) {
 			if c.kill != 0 {
 				turns = "100000"
 			}
-			s := carryOut(t, delvePlan(t, true, false, bin, turns, c.how))
+			s := launch(t, delvePlan(t, true, false, bin, turns, c.how))
 			exit := s.watched()
 			s.goesOn(ticks, 3)
 			if c.kill != 0 {
@@ -115,17 +108,17 @@ func TestDelveWatch(t *testing.T) {
 			if got, ok := <-exit; !ok || got != c.want {
 				t.Errorf("exit %+v, want %+v; output:\n%s", got, c.want, s.output())
 			}
-			must(t, "after last, of an ended program", s.plan.AfterLast(t.Context(), s.dial))
+			s.afterLast() // of an ended program
 		})
 	}
 }
 
 // A halted program that is killed from outside is seen by Delve when it is touched next, not before.
 func TestDelveKilledWhileHalted(t *testing.T) {
-	s := carryOut(t, delvePlan(t, true, true, goProgram(t, "goprog"), "100000", "0"))
+	s := launch(t, delvePlan(t, true, true, goProgram(t), "100000", "0"))
 	exit := s.watched()
 	must(t, "kill", syscall.Kill(s.started.PID, syscall.SIGKILL))
-	must(t, "after last", s.plan.AfterLast(t.Context(), s.dial))
+	s.afterLast()
 	if got, ok := <-exit; !ok || got != (Exit{Signal: "KILL"}) {
 		t.Errorf("exit %+v, %v", got, ok)
 	}
@@ -133,15 +126,14 @@ func TestDelveKilledWhileHalted(t *testing.T) {
 
 // An IDE that crashes while the program runs: Delve's session of it resumes a halt until it notices that it is alone.
 func TestDelveAfterLastRacesWithTheDisconnect(t *testing.T) {
-	s := carryOut(t, delvePlan(t, true, true, goProgram(t, "goprog"), "100000", "0"))
+	s := launch(t, delvePlan(t, true, true, goProgram(t), "100000", "0"))
 	s.watched()
 	var longest time.Duration
 	for range 50 {
 		must(t, "before first", s.plan.BeforeFirst(t.Context(), s.dial))
-		c := newDelveFrontEnd(t, s)
-		c.attach(goprogSource(t), 0)
+		c := s.attached(goprogSource(t))
 		begin := time.Now()
-		_ = c.conn.Close()
+		c.Close()
 		must(t, "after last", s.plan.AfterLast(t.Context(), s.dial))
 		longest = max(longest, time.Since(begin))
 	}
@@ -151,16 +143,15 @@ func TestDelveAfterLastRacesWithTheDisconnect(t *testing.T) {
 
 // Why OneClient is set: a second DAP client's attach is not answered while the first lets the program run.
 func TestDelveSecondDAPClient(t *testing.T) {
-	s := carryOut(t, delvePlan(t, true, true, goProgram(t, "goprog"), "100000", "0"))
-	a := newDelveFrontEnd(t, s)
-	a.attach(goprogSource(t), 0)
+	s := launch(t, delvePlan(t, true, true, goProgram(t), "100000", "0"))
+	s.attached(goprogSource(t))
 	s.goesOn(ticks, 2)
-	b := newDelveFrontEnd(t, s)
-	b.send(&dap.InitializeRequest{Request: b.request("initialize"), Arguments: dap.InitializeRequestArguments{AdapterID: "go", PathFormat: "path", LinesStartAt1: true, ColumnsStartAt1: true}})
-	expect[*dap.InitializeResponse](b)
-	b.send(&dap.AttachRequest{Request: b.request("attach"), Arguments: []byte(`{"mode":"remote"}`)})
-	if m, err := b.within(700 * time.Millisecond); err == nil {
-		t.Errorf("the second client's attach is answered by now (%T): OneClient may go", m)
+	second := s.front()
+	second.Initialize()
+	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	defer cancel()
+	if err := second.DAP.DAP.Attach(ctx, attachArguments(nil)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the second client's attach is answered by now (%v): OneClient may go", err)
 	}
 	// A JSON-RPC client is served meanwhile.
 	conn, err := s.dial(t.Context())
@@ -173,11 +164,9 @@ func TestDelveSecondDAPClient(t *testing.T) {
 }
 
 func TestDelveJSONRPCClientBesideADAPClient(t *testing.T) {
-	s := carryOut(t, delvePlan(t, true, true, goProgram(t, "goprog"), "100000", "0"))
-	c := newDelveFrontEnd(t, s)
-	c.attach(goprogSource(t), tickLine)
-	expect[*dap.StoppedEvent](c)
-	cmd := exec.Command(dlvPath(t), "connect", "unix:"+s.address, "--allow-non-terminal-interactive=true")
+	s := launch(t, delvePlan(t, true, true, goProgram(t), "100000", "0"))
+	s.attached(goprogSource(t), tickLine).stopped()
+	cmd := exec.Command(tools.NeedDlv(t), "connect", "unix:"+s.address, "--allow-non-terminal-interactive=true")
 	cmd.Stdin = strings.NewReader("print i\nexit\nn\n")
 	out, err := cmd.CombinedOutput()
 	if !regexp.MustCompile(`(?m)^\(?d?l?v?\)? ?0$`).Match(out) {
@@ -198,7 +187,7 @@ func TestDelveBuilds(t *testing.T) {
 		must(t, "write", os.WriteFile(p, []byte(data), 0o644))
 	}
 	t.Run("a directory", func(t *testing.T) {
-		s := carryOut(t, delvePlan(t, true, false, filepath.Join(dir, "cmd/app"), "2", "5", "a b", "c\nd", "é'\""))
+		s := launch(t, delvePlan(t, true, false, filepath.Join(dir, "cmd/app"), "2", "5", "a b", "c\nd", "é'\""))
 		if got := <-s.watched(); got != (Exit{Code: 5}) {
 			t.Errorf("exit %+v", got)
 		}
@@ -207,7 +196,7 @@ func TestDelveBuilds(t *testing.T) {
 		}
 	})
 	t.Run("a file", func(t *testing.T) {
-		s := carryOut(t, delvePlan(t, true, false, filepath.Join(dir, "cmd/app/main.go"), "1", "0"))
+		s := launch(t, delvePlan(t, true, false, filepath.Join(dir, "cmd/app/main.go"), "1", "0"))
 		<-s.watched()
 	})
 	left, err := filepath.Glob(filepath.Join(dir, "cmd/*/*"))
@@ -218,7 +207,7 @@ func TestDelveBuilds(t *testing.T) {
 	for name, want := range map[string]Code{"cmd/bad": Died, "lib": NotFound} {
 		t.Run(name, func(t *testing.T) {
 			plan := delvePlan(t, true, true, filepath.Join(dir, name))
-			s := launchServer(t, plan)
+			s := start(t, plan)
 			<-s.ended
 			f, ok := failed(plan, s.output())
 			if !ok || f.Code != want {
@@ -228,29 +217,17 @@ func TestDelveBuilds(t *testing.T) {
 	}
 }
 
-// failed finds what a plan says of an output.
-func failed(p Plan, output string) (Failure, bool) {
-	for _, f := range p.Failures {
-		if f.Match.MatchString(output) {
-			return f, true
-		}
-	}
-	return Failure{}, false
-}
-
 // The numbers say what a proxy may cost at most; the test only fails if steps do not work.
 func TestDelveStepLatency(t *testing.T) {
-	bin := goProgram(t, "goprog")
+	bin := goProgram(t)
 	for name, unix := range map[string]bool{"unix": true, "tcp": false} {
-		s := carryOut(t, delvePlan(t, unix, true, bin, "100000", "0"))
-		c := newDelveFrontEnd(t, s)
-		c.attach(goprogSource(t), tickLine)
-		stop := expect[*dap.StoppedEvent](c)
+		s := launch(t, delvePlan(t, unix, true, bin, "100000", "0"))
+		c := s.attached(goprogSource(t), tickLine)
+		at := c.stopped()
 		var took []time.Duration
 		for range 60 {
 			begin := time.Now()
-			stop = c.next(stop)
-			c.look(stop, "i")
+			at = c.next(at)
 			took = append(took, time.Since(begin))
 		}
 		slices.Sort(took)

@@ -32,8 +32,7 @@ func (jdwp) Probe(req Request) []Command {
 	if req.Mode == Port {
 		return []Command{{Key: javaProbe, Script: listenerScript(req.Port)}}
 	}
-	javas := toolCandidates(req.Interpreter, "$JAVA_HOME/bin/java", "java")
-	script := probeHead(req) + findTool + "found=\nfind_tool java " + expandable(javas)
+	script := beginProbe(req, javaFile(req.Program)) + findTool(req) + "found=\nfind_tool java " + toolCandidates(req, "$JAVA_HOME/bin/java", "java")
 	if req.Interpreter == "" {
 		script += " || find_tool java /usr/lib/jvm/*/bin/java /usr/java/*/bin/java /Library/Java/JavaVirtualMachines/*/Contents/Home/bin/java"
 	}
@@ -41,9 +40,9 @@ func (jdwp) Probe(req Request) []Command {
 if [ -n "$found" ]; then
 	real=$(readlink -f "$found" 2>/dev/null) || real=$found
 	release=${real%/bin/java}/release
-	[ -r "$release" ] && say version "$(sed -n 's/^JAVA_VERSION="\(.*\)"$/\1/p' "$release")"
+	[ -r "$release" ] && fact version "$(sed -n 's/^JAVA_VERSION="\(.*\)"$/\1/p' "$release")"
 fi
-` + listeningPorts + `say ports "$(listening_ports | tr '\n' ' ')"
+` + listeningPorts + `fact ports "$(listening_ports | tr '\n' ' ')"
 ` + programScript(javaFile(req.Program))
 	return []Command{{Key: javaProbe, Script: script}}
 }
@@ -65,42 +64,43 @@ func javaFile(program []string) string {
 }
 
 func (jdwp) Plan(req Request) (Plan, error) {
-	facts := answers(req.Facts[javaProbe])
+	f := parseFacts(req.Facts[javaProbe])
 	plan := Plan{Server: "java", Protocol: JDWP, Network: "tcp", OneClient: true, Exposed: req.Host.OtherUsers > 0, ServerLine: javaServerLine}
 	if req.Mode == Port {
-		if facts["listening"] == "no" {
+		if f.first("listening") == "no" {
 			return Plan{}, nothingListens(req.Port, "java -agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address=127.0.0.1:"+strconv.Itoa(req.Port)+" App")
 		}
 		plan.Address = loopback(req.Port)
 		return plan, nil
 	}
 
+	if err := cwdMissing(f); err != nil {
+		return Plan{}, err
+	}
 	switch {
-	case facts["cwd-missing"] != "":
-		return Plan{}, cwdMissing(req)
-	case facts["no-program"] != "":
-		return Plan{}, &Error{Code: NotFound, Message: fmt.Sprintf("no such program: %s", javaFile(req.Program)), Hint: "relative ones are looked up in " + facts["start"]}
-	case facts["java"] == "" && req.Interpreter != "":
+	case f.first("no_program") != "":
+		return Plan{}, programMissing(javaFile(req.Program), f)
+	case f.first("java") == "" && req.Interpreter != "":
 		return Plan{}, &Error{Code: Missing, Message: fmt.Sprintf("no java at %s", req.Interpreter), Hint: "--interpreter names the java command on the host"}
-	case facts["java"] == "":
+	case f.first("java") == "":
 		return Plan{}, &Error{Code: Missing, Message: "java is not installed on the host", Hint: "install a JDK there, or name java with --interpreter"}
 	}
 	suspend := "n"
 	if req.Wait {
 		suspend = "y"
 	}
-	plan.Address = loopback(freePort(req.Random, facts["ports"]))
+	plan.Address = loopback(freePort(req.Random, f.first("ports")))
 	// An explicit loopback address: JDK 8 takes a bare port for all interfaces.
-	plan.Argv = append([]string{facts["java"], "-agentlib:jdwp=transport=dt_socket,server=y,suspend=" + suspend + ",address=" + plan.Address}, req.Program...)
-	plan.Env, plan.Cwd, plan.Program = req.Env, effectiveCwd(req, facts, facts["dir"]), req.Program
+	plan.Argv = append([]string{f.first("java"), "-agentlib:jdwp=transport=dt_socket,server=y,suspend=" + suspend + ",address=" + plan.Address}, req.Program...)
+	plan.Env, plan.Cwd, plan.Program = req.Env, f.first("cwd"), append([]string{f.first("java")}, req.Program...)
 	plan.Ready = Ready{Line: javaReady, Timeout: 60 * time.Second}
 	plan.Failures = javaFailures
 	if !req.Wait {
 		// A JVM announces before it looks for the main class.
 		plan.Ready.Settle = 2 * settle
 	}
-	if v := strings.TrimSpace(facts["version"]); v != "" {
-		plan.Server = path.Base(facts["java"]) + " " + v
+	if v := strings.TrimSpace(f.first("version")); v != "" {
+		plan.Server = path.Base(f.first("java")) + " " + v
 	}
 	return plan, nil
 }

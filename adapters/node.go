@@ -2,8 +2,8 @@ package adapters
 
 import (
 	"fmt"
-	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,21 +28,18 @@ func (node) Probe(req Request) []Command {
 	if req.Mode == Port {
 		return []Command{{Key: nodeProbe, Script: listenerScript(req.Port)}}
 	}
-	home := orRoot(req.Host.Home)
-	nodes := toolCandidates(req.Interpreter, "node", "nodejs")
-	script := probeHead(req) + findTool + "found=\nfind_tool node " + expandable(nodes)
+	script := beginProbe(req, nodeScript(req.Program)) + findTool(req) + "found=\nfind_tool node " + toolCandidates(req, "node", "nodejs")
 	if req.Interpreter == "" {
 		// nvm keeps a directory a version; the newest is taken, in the order of numbers and not of letters.
 		script += ` || {
-	newest=$(for n in ` + quoteWord(path.Join(home, ".nvm/versions/node")) + `/v*/bin/node; do
+	newest=$(for n in "$home"/.nvm/versions/node/v*/bin/node; do
 		[ -x "$n" ] && { v=${n%/bin/node}; printf '%s\n' "${v##*/v}"; }
 	done | sort -t. -k1,1n -k2,2n -k3,3n | tail -n 1)
-	find_tool node ` + quoteWord(path.Join(home, ".nvm/versions/node")) + `"/v$newest/bin/node" ` +
-			quoteWords(path.Join(home, ".volta/bin/node"), "/usr/local/bin/node") + `
+	find_tool node "$home/.nvm/versions/node/v$newest/bin/node" "$home/.volta/bin/node" /usr/local/bin/node
 }`
 	}
 	script += `
-[ -z "$found" ] || say version "$("$found" --version 2>/dev/null </dev/null)"
+[ -z "$found" ] || fact version "$("$found" --version 2>/dev/null </dev/null)"
 ` + programScript(nodeScript(req.Program), ".js", ".mjs", ".cjs", ".json", ".node", ".ts")
 	return []Command{{Key: nodeProbe, Script: script}}
 }
@@ -56,10 +53,10 @@ func nodeScript(program []string) string {
 }
 
 func (n node) Plan(req Request) (Plan, error) {
-	facts := answers(req.Facts[nodeProbe])
+	f := parseFacts(req.Facts[nodeProbe])
 	plan := Plan{Server: "node", Protocol: CDP, Network: "tcp", Exposed: req.Host.OtherUsers > 0, ServerLine: nodeServerLine, Ending: nodeEnding}
 	if req.Mode == Port {
-		if facts["listening"] == "no" {
+		if f.first("listening") == "no" {
 			return Plan{}, nothingListens(req.Port, "node --inspect=127.0.0.1:"+strconv.Itoa(req.Port)+" app.js")
 		}
 		talk := &nodeTalk{}
@@ -67,32 +64,37 @@ func (n node) Plan(req Request) (Plan, error) {
 		return plan, nil
 	}
 
+	if err := cwdMissing(f); err != nil {
+		return Plan{}, err
+	}
 	switch {
-	case facts["cwd-missing"] != "":
-		return Plan{}, cwdMissing(req)
-	case facts["no-program"] != "":
-		return Plan{}, &Error{Code: NotFound, Message: fmt.Sprintf("no such program: %s", req.Program[0]), Hint: "relative ones are looked up in " + facts["start"]}
-	case facts["node"] == "" && req.Interpreter != "":
+	case f.first("no_program") != "":
+		return Plan{}, programMissing(req.Program[0], f)
+	case f.first("node") == "" && req.Interpreter != "":
 		return Plan{}, &Error{Code: Missing, Message: fmt.Sprintf("no node at %s", req.Interpreter), Hint: "--interpreter names the node command on the host"}
-	case facts["node"] == "":
+	case f.first("node") == "":
 		return Plan{}, &Error{Code: Missing, Message: "node is not installed on the host", Hint: "install it there, or name it with --interpreter"}
 	}
-	version := strings.TrimPrefix(strings.TrimSpace(facts["version"]), "v")
+	version, ok := nodeVersion(f.first("version"))
+	if !ok {
+		return Plan{}, &Error{Code: Missing, Message: fmt.Sprintf("%s is no node: --version prints no node's version", f.first("node")), Hint: "--interpreter names the node command on the host"}
+	}
 	flag := "--inspect"
 	if req.Wait {
 		flag = "--inspect-brk"
 	}
-	plan.Argv = []string{facts["node"], flag + "=127.0.0.1:0"}
+	plan.Argv = []string{f.first("node"), flag + "=127.0.0.1:0"}
 	if nodeHidesUID(version) {
 		// Only the broker is to know the websocket's path: whoever knows it may run code in the program.
 		plan.Argv = append(plan.Argv, "--inspect-publish-uid=stderr")
+		plan.SecretPath = !slices.ContainsFunc(req.Program, func(arg string) bool { return strings.HasPrefix(arg, "--inspect") })
 	}
 	plan.Argv = append(plan.Argv, req.Program...)
 	if version != "" {
 		plan.Server = "node " + version
 	}
 	talk := &nodeTalk{}
-	plan.Env, plan.Cwd, plan.Program = req.Env, effectiveCwd(req, facts, facts["dir"]), req.Program
+	plan.Env, plan.Cwd, plan.Program = req.Env, f.first("cwd"), append([]string{f.first("node")}, req.Program...)
 	plan.Ready = Ready{Line: nodeReady, Timeout: 30 * time.Second}
 	plan.Announced = talk.announced
 	plan.Failures = nodeFailures
@@ -102,6 +104,16 @@ func (n node) Plan(req Request) (Plan, error) {
 		plan.Ready.Settle = settle
 	}
 	return plan, nil
+}
+
+// nodeVersion reads what `node --version` prints: "v20.20.2", or "v21.0.0-nightly2023…". What prints nothing may be a wrapper script;
+// anything else comes from another program.
+func nodeVersion(printed string) (version string, ok bool) {
+	printed = strings.TrimSpace(printed)
+	if printed == "" {
+		return "", true
+	}
+	return strings.TrimPrefix(printed, "v"), nodeVersionLine.MatchString(printed)
 }
 
 // settle is how long a program that does not wait is watched for an early end.
@@ -120,6 +132,8 @@ func nodeHidesUID(version string) bool {
 }
 
 var (
+	nodeVersionLine = regexp.MustCompile(`^v\d+\.\d+\.[\w.+-]+$`)
+
 	nodeReady      = regexp.MustCompile(`^Debugger listening on ws://(?P<addr>[^/\s]+)(?P<path>/\S+)`)
 	nodeEnding     = regexp.MustCompile(`^Waiting for the debugger to disconnect\.\.\.$`)
 	nodeServerLine = regexp.MustCompile(`^(?:Debugger listening on ws://|For help, see: https://nodejs\.org/|Debugger attached\.$|Debugger ending on ws://|Waiting for the debugger to disconnect\.\.\.$)`)

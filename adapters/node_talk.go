@@ -19,7 +19,7 @@ type nodeTalk struct {
 // nodeExchange bounds a conversation.
 const nodeExchange = 10 * time.Second
 
-func (n *nodeTalk) announced(_, path string) {
+func (n *nodeTalk) announced(path string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.path = path
@@ -51,7 +51,7 @@ func (n *nodeTalk) findPath(ctx context.Context, dial Dial) (Started, error) {
 	case len(targets) == 0:
 		return Started{}, &Error{Code: NotFound, Message: "the inspector has nothing to debug", Hint: "see /json/list on its port"}
 	}
-	n.announced("", targets[0].Path)
+	n.announced(targets[0].Path)
 	return Started{WSPath: targets[0].Path}, nil
 }
 

@@ -8,21 +8,6 @@ import (
 	"testing"
 )
 
-// The probes run under whatever /bin/sh is on a host.
-func probeShells(t *testing.T) []string {
-	t.Helper()
-	var found []string
-	for _, name := range []string{"dash", "bash"} {
-		if p, err := exec.LookPath(name); err == nil {
-			found = append(found, p)
-		}
-	}
-	if len(found) == 0 {
-		t.Skip("neither dash nor bash is installed")
-	}
-	return found
-}
-
 func TestDelveProbeKinds(t *testing.T) {
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, "root", err)
@@ -34,34 +19,34 @@ func TestDelveProbeKinds(t *testing.T) {
 		must(t, "mkdir", os.MkdirAll(filepath.Dir(p), 0o755))
 		must(t, "write", os.WriteFile(p, nil, mode))
 	}
-	for _, shell := range probeShells(t) {
+	for _, shell := range shells(t) {
 		for name, c := range map[string]struct {
 			program, cwd, local string
 			want                map[string]string
 		}{
-			"absolute":      {program: root + "/app", want: map[string]string{"kind": "exe", "dir": root, "name": "app", "start": root + "/home"}},
-			"relative":      {program: "./app", local: root, want: map[string]string{"kind": "exe", "dir": root, "cwd-local": "1", "start": root}},
-			"bare":          {program: "app", cwd: root, want: map[string]string{"kind": "exe", "dir": root, "start": root}},
-			"not there":     {program: "app", local: root + "/elsewhere", want: map[string]string{"kind": "none", "start": root + "/home"}},
-			"no cwd":        {program: "app", cwd: root + "/elsewhere", want: map[string]string{"cwd-missing": "1"}},
+			"absolute":      {program: root + "/app", want: map[string]string{"kind": "exe", "dir": root, "name": "app", "cwd": root + "/home"}},
+			"relative":      {program: "./app", local: root, want: map[string]string{"kind": "exe", "dir": root, "cwd": root}},
+			"bare":          {program: "app", cwd: root, want: map[string]string{"kind": "exe", "dir": root, "cwd": root}},
+			"not there":     {program: "app", local: root + "/elsewhere", want: map[string]string{"kind": "none", "cwd": root + "/home"}},
+			"no cwd":        {program: "app", cwd: root + "/elsewhere", want: map[string]string{"cwd_missing": root + "/elsewhere"}},
 			"directory":     {program: ".", local: root, want: map[string]string{"kind": "dir", "dir": root}},
 			"file":          {program: "main.go", local: root, want: map[string]string{"kind": "gofile", "dir": root, "name": "main.go"}},
 			"data":          {program: "data", local: root, want: map[string]string{"kind": "noexec"}},
 			"odd executed":  {program: odd + "/app", local: root, want: map[string]string{"kind": "exe", "dir": root + "/" + odd, "name": "app"}},
-			"odd cwd":       {program: "x.go", cwd: root + "/" + odd, want: map[string]string{"kind": "gofile", "dir": root + "/" + odd, "start": root + "/" + odd}},
+			"odd cwd":       {program: "x.go", cwd: root + "/" + odd, want: map[string]string{"kind": "gofile", "dir": root + "/" + odd, "cwd": root + "/" + odd}},
 			"odd directory": {program: odd, local: root, want: map[string]string{"kind": "dir", "dir": root + "/" + odd}},
 			"dash":          {program: "-n", local: root, want: map[string]string{"kind": "none"}},
-			"tools":         {program: "app", want: map[string]string{"dlv": root + "/bin/dlv", "go": root + "/home/go/bin/go", "go-on-path": ""}},
+			"tools":         {program: "app", want: map[string]string{"dlv": root + "/bin/dlv", "go": root + "/home/go/bin/go", "go_on_path": ""}},
 		} {
 			t.Run(filepath.Base(shell)+"/"+name, func(t *testing.T) {
 				req := probed(t, NewDelve(), Request{
 					Mode: Launch, Program: []string{c.program}, Cwd: c.cwd, LocalCwd: c.local,
 					Host: Host{OS: "linux", Home: root + "/home", Path: root + "/bin:/usr/bin:/bin"},
 				}, shell)
-				got := answers(req.Facts[delveProbe])
+				got := parseFacts(req.Facts[delveProbe])
 				for key, want := range c.want {
-					if got[key] != want && (key != "go" || !strings.HasPrefix(got[key], "/usr/")) {
-						t.Errorf("%s is %q, want %q (%q)", key, got[key], want, got)
+					if is := got.first(key); is != want && (key != "go" || !strings.HasPrefix(is, "/usr/")) {
+						t.Errorf("%s is %q, want %q (%q)", key, is, want, got)
 					}
 				}
 			})
@@ -87,23 +72,11 @@ func TestNodeProbeFindsTheNewestOfNVM(t *testing.T) {
 		must(t, "tool", err)
 		must(t, "link", os.Symlink(p, filepath.Join(tools, name)))
 	}
-	for _, shell := range probeShells(t) {
+	for _, shell := range shells(t) {
 		req := probed(t, NewNode(), Request{Mode: Launch, Program: []string{"-e", "1"}, Host: Host{OS: "linux", Home: home, Path: tools}}, shell)
-		got := answers(req.Facts[nodeProbe])
-		if want := filepath.Join(home, ".nvm/versions/node/v20.10.1/bin/node"); got["node"] != want || strings.TrimSpace(got["version"]) != "v20.10.1" {
+		got := parseFacts(req.Facts[nodeProbe])
+		if want := filepath.Join(home, ".nvm/versions/node/v20.10.1/bin/node"); got.first("node") != want || got.first("version") != "v20.10.1" {
 			t.Errorf("%s: %q", shell, got)
 		}
 	}
-}
-
-func FuzzAnswers(f *testing.F) {
-	f.Add(records("a", "1", "b", "x\ny"))
-	f.Add("a\x00")
-	f.Fuzz(func(t *testing.T, printed string) {
-		for key, value := range answers(printed) {
-			if strings.ContainsRune(key, 0) || strings.ContainsRune(value, 0) || !strings.Contains(printed, key+"\x00"+value+"\x00") {
-				t.Errorf("%q: %q", key, value)
-			}
-		}
-	})
 }

@@ -59,7 +59,7 @@ func New(o Options) *Broker {
 		config: o.Config, store: o.Store, hosts: o.Hosts, adapters: o.Adapters, log: o.Log, info: o.Info,
 		now: time.Now, stopping: make(chan struct{}), over: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
 	}
-	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.cleaned, o.Log.Named("ledger"))
+	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.reportLeft, o.Log.Named("ledger"))
 	return b
 }
 
@@ -236,7 +236,13 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 		out.Left = []string{}
 		return out, err
 	}
-	out.Error = apiErrorf(api.CodeCleanUp, "end it by hand on the host", "something is left on %s", hostLabel(v.Host))
+	if s != nil {
+		v = s.snapshot() // what that try has found
+	}
+	if out.Left = v.Left; len(out.Left) == 0 {
+		out.Left = pending
+	}
+	out.Error = apiErrorf(api.CodeCleanUp, "remove it by hand there, and close the session again", "left on %s: %s", hostLabel(v.Host), strings.Join(out.Left, ", "))
 	return out, nil
 }
 

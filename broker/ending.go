@@ -39,37 +39,15 @@ func (s *session) end(ctx context.Context, r *rig, cause error) {
 		}
 	}
 	s.out.end()
-	s.last(endPhase(cause))
+	now := time.Now().UTC().Truncate(time.Second)
+	s.cur.Ended, s.cur.Clients = &now, 0
+	s.setPhase(endPhase(cause))
 	s.b.events.add(s.id, string(s.cur.Phase), s.lastWords(cause))
 	s.b.keep(s.view.Load())
 	s.b.trim()
-}
-
-// last publishes the session as it stays. What a replay has found clean meanwhile is not left.
-func (s *session) last(p api.Phase) {
-	now := time.Now().UTC().Truncate(time.Second)
-	s.leftMu.Lock()
-	if s.gone {
-		s.cur.Left = nil
+	if len(s.cur.Left) > 0 {
+		s.b.ledger.abandon(*r.entry) // now that the snapshot is the last, it is the ledger's to say what is left
 	}
-	s.cur.Ended, s.cur.Clients, s.cur.Phase = &now, 0, p
-	s.final = true
-	s.publish()
-	s.leftMu.Unlock()
-	s.log.Info("phase", "phase", string(p))
-}
-
-// cleaned notes that a replay has found nothing left on the host, and returns the snapshot to keep; nil where run will.
-func (s *session) cleaned() *api.Session {
-	s.leftMu.Lock()
-	defer s.leftMu.Unlock()
-	if s.gone = true; !s.final {
-		return nil
-	}
-	v := *s.view.Load()
-	v.Left = []string{}
-	s.view.Store(&v)
-	return &v
 }
 
 // blame makes cause the session's error if it is one, and the first.
@@ -137,12 +115,6 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 		return
 	}
 	s.cur.Left = []string{"workspace " + r.entry.Workspace}
-	clean := false
-	defer func() { // whatever happens
-		if !clean {
-			s.b.ledger.abandon(*r.entry)
-		}
-	}()
 	if lost(r.host) {
 		s.cur.Left[0] += " (" + hostLabel(s.req.Host) + " is out of reach; it is cleaned up at the next connect)"
 		return
@@ -159,8 +131,7 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 		s.cur.Left[0] += " (" + err.Error() + ")"
 		return
 	}
-	s.cur.Left = left
-	clean = len(left) == 0
+	s.cur.Left = append([]string{}, left...)
 }
 
 // portLeft looks whether the debug server's port still listens although its processes are gone.

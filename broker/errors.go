@@ -27,6 +27,7 @@ var tunnelCodes = []struct {
 	hint string
 }{
 	{sshconfig.ErrBadName, api.CodeUsage, "give the host as ssh takes it: an alias, a name or an address, with user@ before it if need be"},
+	{sshconfig.ErrNoFile, api.CodeConfig, "BROKER_SSH_CONFIG or ssh_config in the configuration names it; after a change: brokerctl stop"},
 	{tunnel.ErrHostKey, api.CodeHostKey, "check the host's key with its administrator, then connect once with ssh to accept it"},
 	{tunnel.ErrAuth, api.CodeAuth, "see that `ssh HOST true` works without a question; keys with a passphrase need ssh-agent (ssh-add)"},
 	{tunnel.ErrHostUnresolvable, api.CodeUnresolvable, "check the name's spelling, and HostName in the ssh configuration"},
@@ -85,6 +86,12 @@ func asAPI(err error) *api.Error {
 	}
 	return &api.Error{Code: api.CodeInternal, Message: err.Error(), Hint: hintLog}
 }
+
+// hintPrinted begins hints of errors that come with output; explain has hintSilent in its place where there was none.
+const (
+	hintPrinted = "what it printed is above"
+	hintSilent  = "it printed nothing"
+)
 
 const hintLog = "see brokerd.log in the state directory"
 

@@ -2,10 +2,12 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
@@ -16,12 +18,15 @@ import (
 // settleTime is how long a program that runs at once is watched before its session counts as ready, where the plan does not say.
 const settleTime = 500 * time.Millisecond
 
+// overTime is how long the exit of a program may take that has said that it is ending. Threads of its own may keep it alive.
+const overTime = 3 * time.Second
+
 // bind takes the session's local port: the one asked for, else the one that this host and language had before, else a free one.
 func (b *Broker) bind(req api.OpenRequest) (net.Listener, error) {
 	if req.LocalPort != 0 {
 		l, err := listenLocal(req.LocalPort)
 		if err != nil {
-			return nil, apiErrorf(api.CodePortBusy, "give another --local-port, or none: then a free one is taken", "local port %d: %v", req.LocalPort, err)
+			return nil, portBusy(req.LocalPort, err)
 		}
 		return l, nil
 	}
@@ -39,6 +44,17 @@ func (b *Broker) bind(req api.OpenRequest) (net.Listener, error) {
 
 func listenLocal(port int) (net.Listener, error) {
 	return net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+}
+
+func portBusy(port int, err error) error {
+	why := err.Error()
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		why = "something listens on it already"
+	case errors.Is(err, syscall.EACCES):
+		why = "only root may listen on it"
+	}
+	return apiErrorf(api.CodePortBusy, "give another --local-port, or none: then a free one is taken", "local port %d: %s", port, why)
 }
 
 // rememberPort lets the next session of this host and language have the same port.
@@ -105,15 +121,21 @@ func (s *session) settle(ctx context.Context, r *rig) error {
 	defer t.Stop()
 	var e ended
 	ok := true
-	select {
-	case e = <-r.exited:
-	case e, ok = <-r.watched:
-	case <-t.C:
-		return nil
-	case <-r.host.Done():
-		return r.host.Err()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	for over, waiting := r.over, true; waiting; {
+		waiting = false
+		select {
+		case e = <-r.exited:
+		case e, ok = <-r.watched:
+		case <-over:
+			over, waiting = nil, true
+			t.Reset(overTime)
+		case <-t.C:
+			return nil
+		case <-r.host.Done():
+			return r.host.Err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	switch {
 	case !ok: // it is no more watched since the host is gone
@@ -125,5 +147,5 @@ func (s *session) settle(ctx context.Context, r *rig) error {
 	if e.server {
 		waitFor(ctx, r.drained, lastWordsWait) // its last words come by other ways than its exit
 	}
-	return apiErrorf(api.CodeProgramEnded, "what it printed is above; without --no-wait it waits for the front end before it runs", "the program ended at once with %s", describeExit(*s.cur.Exit))
+	return apiErrorf(api.CodeProgramEnded, hintPrinted+"; without --no-wait it waits for the front end before it runs", "the program ended at once with %s", describeExit(*s.cur.Exit))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,20 +26,21 @@ type ledger struct {
 	hosts  *Hosts
 	events *events
 	log    hclog.Logger
-	wake   chan struct{}        // the janitor looks again
-	gone   func(session string) // is told that nothing of a session that has ended is left
-	idle   Tracker              // a replay has let go of its entries
+	wake   chan struct{} // the janitor looks again
+	// report is told what a replay has found left of a session that is over, in the end nothing.
+	report func(session string, left []string)
 
 	mu     sync.Mutex
-	active map[string]bool // entries whose session lives: not to be reaped by a replay
-	busy   map[string]bool // entries that a replay works on now
-	fresh  map[string]bool // hosts that were given up with something there since the janitor looked
+	active map[string]bool          // entries whose session lives: not to be reaped by a replay
+	busy   map[string]bool          // entries that a replay works on now
+	fresh  map[string]bool          // hosts that were given up with something there since the janitor looked
+	turns  map[string]chan struct{} // by host: holds one word while a replay works there
 }
 
-func newLedger(s *store.Store, h *Hosts, e *events, gone func(session string), log hclog.Logger) *ledger {
+func newLedger(s *store.Store, h *Hosts, e *events, report func(session string, left []string), log hclog.Logger) *ledger {
 	return &ledger{
-		store: s, hosts: h, events: e, log: log, wake: make(chan struct{}, 1), gone: gone,
-		active: make(map[string]bool), busy: make(map[string]bool), fresh: make(map[string]bool),
+		store: s, hosts: h, events: e, log: log, wake: make(chan struct{}, 1), report: report,
+		active: make(map[string]bool), busy: make(map[string]bool), fresh: make(map[string]bool), turns: make(map[string]chan struct{}),
 	}
 }
 
@@ -111,28 +111,31 @@ func (l *ledger) claim(host string) ([]store.Entry, error) {
 	return mine, nil
 }
 
-// worked tells whether a replay works on entries of a host.
-func (l *ledger) worked(host string) (bool, error) {
-	all, err := l.store.Entries()
-	if err != nil {
-		return false, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.ContainsFunc(all, func(e store.Entry) bool { return e.Host == host && l.busy[e.ID] }), nil
-}
-
 func (l *ledger) unclaim(entries []store.Entry) {
 	l.mu.Lock()
 	for _, e := range entries {
 		delete(l.busy, e.ID)
 	}
 	l.mu.Unlock()
-	l.idle.Bump()
 }
 
 // replay cleans up on a connected host what earlier sessions left there, whatever of it can be cleaned up.
+//
+// One replay at a time works on a host: who comes second finds done what the first did.
 func (l *ledger) replay(ctx context.Context, host tunnel.Host) error {
+	l.mu.Lock()
+	turn := l.turns[host.Name()]
+	if turn == nil {
+		turn = make(chan struct{}, 1)
+		l.turns[host.Name()] = turn
+	}
+	l.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	entries, err := l.claim(host.Name())
 	if err != nil || len(entries) == 0 {
 		return err
@@ -147,11 +150,12 @@ func (l *ledger) replay(ctx context.Context, host tunnel.Host) error {
 		case err != nil:
 			failed = errors.Join(failed, err)
 		case len(left) > 0:
+			l.report(e.Session, left)
 			l.events.add(e.Session, "left", fmt.Sprintf("still on %s: %q", hostLabel(e.Host), left))
 		default:
+			l.report(e.Session, nil)
 			l.log.Info("cleaned up what an earlier session left", "host", e.Host, "session", e.Session)
 			l.events.add(e.Session, "cleaned", "cleaned up on "+hostLabel(e.Host))
-			l.gone(e.Session)
 		}
 	}
 	return failed
@@ -172,7 +176,7 @@ func (l *ledger) pending(session string) ([]string, error) {
 	return left, nil
 }
 
-// visit connects to a host for no other reason than to clean up there. What another replay works on is waited for.
+// visit connects to a host for no other reason than to clean up there.
 func (l *ledger) visit(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, visitWait)
 	defer cancel()
@@ -181,18 +185,7 @@ func (l *ledger) visit(ctx context.Context, name string) error {
 		return err
 	}
 	defer host.Release()
-	for {
-		seen := l.idle.Version()
-		if err := l.replay(ctx, host); err != nil {
-			return err
-		}
-		if others, err := l.worked(name); err != nil || !others {
-			return err
-		}
-		if err := l.idle.Wait(ctx, seen); err != nil {
-			return err
-		}
-	}
+	return l.replay(ctx, host)
 }
 
 // hostLabel is a host's name in sentences.

@@ -30,7 +30,7 @@ func newTestLedger(t *testing.T, host *fakeHost, workspaces ...string) *ledger {
 			t.Fatal(err)
 		}
 	}
-	return newLedger(st, NewHosts(nil, nil, host.connect), &events{}, func(string) {}, hclog.NewNullLogger())
+	return newLedger(st, NewHosts(nil, nil, host.connect), &events{}, func(string, []string) {}, hclog.NewNullLogger())
 }
 
 // One workspace that cannot be cleaned up does not keep the others from it.

@@ -39,8 +39,7 @@ func (s *session) open(ctx context.Context, r *rig) error {
 		return err
 	}
 	req.Host = adapters.Host{
-		OS: r.facts.OS, Arch: r.facts.Arch, Home: r.facts.Home, Shell: r.facts.Shell, Path: r.facts.Path,
-		OtherUsers: r.facts.OtherUsers, HasProc: r.facts.HasProc, StreamLocal: s.b.streamLocal(s.req.Host),
+		OS: r.facts.OS, Home: r.facts.Home, Path: r.facts.Path, OtherUsers: r.facts.OtherUsers, StreamLocal: s.b.streamLocal(s.req.Host),
 	}
 	if s.req.Host == "" && s.req.Caller.Path != "" {
 		// On this machine the user means what their shell would run, virtual environments included.
@@ -205,7 +204,7 @@ func (s *session) launch(ctx context.Context, r *rig, req adapters.Request) erro
 	pid := proc.ID().PID
 	s.cur.PID = &pid
 	s.log.Info("started", "pid", pid, "server", r.plan.Server)
-	w := s.pump(r, proc)
+	w := s.pump(ctx, r, proc)
 	r.watchExit(ctx, proc)
 	return s.awaitReady(ctx, r, w)
 }
@@ -250,7 +249,7 @@ func (s *session) drop(ctx context.Context, r *rig) error {
 		}
 		r.stopTasks(ctx)
 	}
-	r.entry, r.proc, r.exited, r.ending, r.drained = nil, nil, nil, nil, nil
+	r.entry, r.proc, r.exited, r.over, r.ending, r.drained = nil, nil, nil, nil, nil, nil
 	r.plan, r.network, r.address, r.wsPath = adapters.Plan{}, "", "", ""
 	s.cur.PID, s.cur.Remote = nil, ""
 	return nil

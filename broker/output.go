@@ -2,7 +2,9 @@ package broker
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,10 +15,13 @@ import (
 const (
 	maxLogBytes = 2 << 20 // kept a session, lineCost included; the oldest lines go first
 	maxLogLine  = 16 << 10
-	// lineCost is what a line takes beside its text: a program may print nothing but line ends.
-	lineCost = 80
+	// lineCost is what a line takes beside its text: else empty ones would be kept by the million.
+	lineCost   = 64
+	readBuffer = 4 << 10 // a stream's, for the life of the program: most print little
 	// partialWait is how long an unfinished line may wait for its end before it is shown: a prompt has none.
 	partialWait = 200 * time.Millisecond
+	// partingWait is how long the last output may take to arrive once everything else of the session is gone.
+	partingWait = 2 * time.Second
 )
 
 // output keeps what a debuggee and its debug server printed, the last maxLogBytes of it.
@@ -89,39 +94,70 @@ func (o *output) end() {
 func (o *output) since(n int) (lines []api.LogLine, next int, ended bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	skip := min(max(n-o.first, 0), len(o.lines))
-	return append([]api.LogLine(nil), o.lines[skip:]...), o.first + len(o.lines), o.ending
+	return append([]api.LogLine(nil), o.from(n)...), o.first + len(o.lines), o.ending
 }
 
-// tail returns the last lines from sequence number n on as text, at most limit bytes.
-func (o *output) tail(n, limit int) string {
+// tail returns the last lines from sequence number n on as text, at most limit bytes, and of each line its first maxLine: a long one must
+// not hide what stands before it.
+func (o *output) tail(n, limit, maxLine int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	size, i := 0, len(o.lines)
-	from := min(max(n-o.first, 0), i)
-	for i > from && size+len(o.lines[i-1].Text)+1 <= limit {
-		i--
-		size += len(o.lines[i].Text) + 1
+	return tailOf(o.from(n), limit, maxLine)
+}
+
+// telling is tail without what the debug server says of itself, unless that is all there is.
+func (o *output) telling(n, limit, maxLine int) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := o.from(n)
+	program := slices.DeleteFunc(slices.Clone(all), func(l api.LogLine) bool { return l.Stream == "server" })
+	if len(program) == 0 {
+		program = all
+	}
+	return tailOf(program, limit, maxLine)
+}
+
+// from is the lines from sequence number n on. mu is held.
+func (o *output) from(n int) []api.LogLine { return o.lines[min(max(n-o.first, 0), len(o.lines)):] }
+
+func tailOf(lines []api.LogLine, limit, maxLine int) string {
+	var last []string
+	for size, i := 0, len(lines)-1; i >= 0; i-- {
+		text := lines[i].Text
+		if len(text) > maxLine {
+			text = strings.ToValidUTF8(text[:maxLine], "") + "…"
+		}
+		if size += len(text) + 1; size > limit {
+			break
+		}
+		last = append(last, text)
 	}
 	var b strings.Builder
-	for _, l := range o.lines[i:] {
-		b.WriteString(l.Text)
+	for _, text := range slices.Backward(last) {
+		b.WriteString(text)
 		b.WriteByte('\n')
 	}
 	return b.String()
 }
 
 // splitLines reads r to its end and calls emit for each line, without its line end. A line longer than maxLogLine comes in pieces;
-// one that is not finished comes after partialWait. It returns when r has ended; r must be closed by whoever wants it to return.
-func splitLines(r io.Reader, emit func(line string)) {
+// one that is not finished comes after partialWait. It returns when r has ended, and partingWait after ctx at the latest: r ends when
+// the far side says so, which may have lost the will to.
+func splitLines(ctx context.Context, r io.Reader, emit func(line string)) {
 	chunks := make(chan []byte)
-	go func() { // ends with r; the loop below reads until then
+	left := make(chan struct{})
+	defer close(left)
+	go func() { // ends with r, which ends with the host's connection at the latest
 		defer close(chunks)
-		buf := make([]byte, 32<<10)
+		buf := make([]byte, readBuffer)
 		for {
 			n, err := r.Read(buf)
 			if n > 0 {
-				chunks <- bytes.Clone(buf[:n])
+				select {
+				case chunks <- bytes.Clone(buf[:n]):
+				case <-left:
+					return
+				}
 			}
 			if err != nil {
 				return
@@ -137,8 +173,18 @@ func splitLines(r io.Reader, emit func(line string)) {
 			partial = nil
 		}
 	}
+	parting := time.NewTimer(time.Hour)
+	defer parting.Stop()
+	parting.Stop()
+	ending := ctx.Done()
 	for {
 		select {
+		case <-ending:
+			ending = nil
+			parting.Reset(partingWait)
+		case <-parting.C:
+			flush()
+			return
 		case chunk, ok := <-chunks:
 			if !ok {
 				flush()

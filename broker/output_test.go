@@ -25,7 +25,7 @@ func TestSplitLines(t *testing.T) {
 	} {
 		for _, r := range []io.Reader{strings.NewReader(tc.in), iotest.OneByteReader(strings.NewReader(tc.in))} {
 			var got []string
-			splitLines(r, func(l string) { got = append(got, l) })
+			splitLines(t.Context(), r, func(l string) { got = append(got, l) })
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("%s: got %d lines %.80q, want %d", tc.name, len(got), got, len(tc.want))
 			}
@@ -39,7 +39,7 @@ func TestPromptIsShown(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		splitLines(r, func(l string) { got <- l })
+		splitLines(t.Context(), r, func(l string) { got <- l })
 	}()
 	io.WriteString(w, "name? ")
 	if l := <-got; l != "name? " {
@@ -62,7 +62,7 @@ func TestOutputIsBounded(t *testing.T) {
 	if more, _, _ := o.since(next - 2); len(more) != 2 {
 		t.Errorf("sequence numbers moved: %d lines after the last two", len(more))
 	}
-	if tail := o.tail(0, 2500); len(tail) != 2002 {
+	if tail := o.tail(0, 2500, maxLogLine); len(tail) != 2002 {
 		t.Errorf("tail has %d bytes", len(tail))
 	}
 }

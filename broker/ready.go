@@ -19,7 +19,6 @@ import (
 
 const (
 	readyTimeout   = 30 * time.Second // where the plan has none
-	inspectTimeout = 20 * time.Second
 	startedTimeout = 45 * time.Second // Delve may still read a large program's symbols
 	endpointPoll   = 100 * time.Millisecond
 	maxEndpoint    = 64 << 10 // bytes of debugpy's endpoint file
@@ -33,15 +32,16 @@ type watchers struct {
 }
 
 // pump starts the goroutines that read a process's output: into the session's log, and to whoever looks for certain lines.
-func (s *session) pump(r *rig, proc tunnel.Process) *watchers {
+func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watchers {
 	w := &watchers{announced: make(chan []string, 1), notices: make(chan string, 16)}
 	ending := make(chan struct{})
 	drained := make(chan struct{})
-	r.ending, r.drained = ending, drained
+	over := make(chan struct{})
+	r.over, r.ending, r.drained = over, ending, drained
 	plan := r.plan
-	var announceOnce, endOnce sync.Once
-	read := func(from io.Reader, stream string) {
-		splitLines(from, func(line string) {
+	var announceOnce, overOnce, endOnce sync.Once
+	read := func(ctx context.Context, from io.Reader, stream string) {
+		splitLines(ctx, from, func(line string) {
 			stream := stream
 			if plan.Ready.Line != nil {
 				if m := plan.Ready.Line.FindStringSubmatch(line); m != nil {
@@ -56,6 +56,9 @@ func (s *session) pump(r *rig, proc tunnel.Process) *watchers {
 					}
 				}
 			}
+			if plan.Ready.Over != nil && plan.Ready.Over.MatchString(line) {
+				overOnce.Do(func() { close(over) })
+			}
 			if plan.Ending != nil && plan.Ending.MatchString(line) {
 				endOnce.Do(func() { close(ending) })
 			}
@@ -67,8 +70,8 @@ func (s *session) pump(r *rig, proc tunnel.Process) *watchers {
 	}
 	var both sync.WaitGroup
 	both.Add(2)
-	r.guarded(func() { defer both.Done(); read(proc.Stdout(), "stdout") })
-	r.guarded(func() { defer both.Done(); read(proc.Stderr(), "stderr") })
+	r.task(ctx, func(ctx context.Context) { defer both.Done(); read(ctx, proc.Stdout(), "stdout") })
+	r.task(ctx, func(ctx context.Context) { defer both.Done(); read(ctx, proc.Stderr(), "stderr") })
 	r.guarded(func() { both.Wait(); close(drained) })
 	return w
 }
@@ -95,16 +98,19 @@ func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
 	for {
 		select {
 		case m := <-w.announced:
-			s.takeEndpoint(r, r.plan.Ready.Line, m)
+			if err := s.takeEndpoint(r, r.plan.Ready.Line, m); err != nil {
+				return err
+			}
 			if r.plan.Announced != nil {
-				r.plan.Announced(r.address, r.wsPath)
+				r.plan.Announced(r.wsPath)
 			}
 			s.takeNotices(w)
 			return nil
 		case addr := <-file:
 			r.address = addr
 			s.takeNotices(w)
-			return nil
+			_, err := r.endpoint()
+			return err
 		case e := <-r.exited:
 			if e.err != nil {
 				return e.err
@@ -117,7 +123,7 @@ func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
 			if err := context.Cause(rctx); !errors.Is(err, errNotReady) {
 				return err
 			}
-			return apiErrorf(api.CodeNotReady, "what it printed is above; a longer open_timeout in the config gives it more time",
+			return apiErrorf(api.CodeNotReady, hintPrinted+"; a longer open_timeout in the config gives it more time",
 				"%s did not announce itself within %s", r.plan.Server, timeout)
 		}
 	}
@@ -136,17 +142,21 @@ func (s *session) takeNotices(w *watchers) {
 	}
 }
 
-// takeEndpoint reads the named groups of an announcement.
-func (s *session) takeEndpoint(r *rig, re *regexp.Regexp, m []string) {
+// takeEndpoint reads the named groups of an announcement, and refuses what is not a server's of this session.
+func (s *session) takeEndpoint(r *rig, re *regexp.Regexp, m []string) error {
 	for i, name := range re.SubexpNames() {
 		switch {
 		case m[i] == "":
 		case name == "addr" && r.plan.Address == "":
 			r.address = m[i]
 		case name == "path":
-			r.wsPath = m[i]
+			if err := r.setPath(m[i]); err != nil {
+				return err
+			}
 		}
 	}
+	_, err := r.endpoint()
+	return err
 }
 
 // pollEndpoint reads debugpy's endpoint file until it is there and whole.
@@ -177,7 +187,7 @@ func pollEndpoint(ctx context.Context, host tunnel.Host, path string, out chan<-
 
 // diedAtStart says what it means that the server ended before it was ready.
 func (s *session) diedAtStart(r *rig, e ended) error {
-	text := s.out.tail(s.said, 64<<10) // what an earlier attempt printed has been judged
+	text := s.out.tail(s.said, 64<<10, maxLogLine) // what an earlier attempt printed has been judged
 	for _, f := range r.plan.Failures {
 		m := f.Match.FindStringSubmatchIndex(text)
 		if m == nil {
@@ -189,50 +199,7 @@ func (s *session) diedAtStart(r *rig, e ended) error {
 		}
 		return err
 	}
-	return apiErrorf(api.CodeProgramEnded, "what it printed is above", "%s ended with %s before it was ready", r.plan.Server, describeExit(*e.api()))
-}
-
-// inspect reads the remote's listening sockets: the server must be on loopback, helpers that escaped are written down, and what
-// other users there could do is told.
-func (s *session) inspect(ctx context.Context, r *rig, req adapters.Request) error {
-	if r.network != "tcp" {
-		return nil
-	}
-	port, err := portOf(r.address)
-	if err != nil {
-		return apiErrorf(api.CodeNotReady, "", "%s announced %q, which is no address", r.plan.Server, r.address)
-	}
-	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
-	defer cancel()
-	all, err := r.host.Listeners(ctx)
-	if err != nil {
-		return fmt.Errorf("read the listening sockets of %s: %w", hostLabel(s.req.Host), err)
-	}
-	found := false
-	for _, l := range all {
-		if l.Port != port {
-			continue
-		}
-		found = true
-		if ip := net.ParseIP(l.Addr); ip == nil || !ip.IsLoopback() {
-			if req.Mode == adapters.Launch {
-				return apiErrorf(api.CodeExposed, "it has been stopped; this is a mistake in how it was started", "%s listens on %s, beyond loopback", r.plan.Server, net.JoinHostPort(l.Addr, strconv.Itoa(port)))
-			}
-			s.warn(fmt.Sprintf("the debug server listens on %s: everybody who reaches the host can run code in the program", net.JoinHostPort(l.Addr, strconv.Itoa(port))))
-		}
-		if r.plan.AdoptListener && r.proc != nil && l.PID != 0 && l.PID != r.proc.ID().PID {
-			if _, err := r.host.Adopt(ctx, req.Workspace, l.PID, false); err != nil {
-				return fmt.Errorf("write down the debug adapter: %w", err)
-			}
-		}
-	}
-	if !found && req.Mode == adapters.Port {
-		return apiErrorf(api.CodeNotFound, "start the debug server there, or name the port it listens on", "nothing listens on port %d of %s", port, hostLabel(s.req.Host))
-	}
-	if r.plan.Exposed {
-		s.warn(fmt.Sprintf("other users of %s (accounts: %d) can connect to the debug server at %s and run code as you: it has no password", hostLabel(s.req.Host), r.facts.OtherUsers, r.address))
-	}
-	return nil
+	return apiErrorf(api.CodeProgramEnded, hintPrinted, "%s ended with %s before it was ready", r.plan.Server, describeExit(*e.api()))
 }
 
 // started has the first conversation with the server; it also proves that the endpoint can be reached.
@@ -245,9 +212,13 @@ func (s *session) started(ctx context.Context, r *rig) error {
 	defer cancel()
 	st, err := r.plan.Started(ctx, r.dial)
 	if err != nil {
+		if e, ok := exitOf(ctx, r); ok {
+			waitFor(ctx, r.drained, lastWordsWait)
+			return s.diedAtStart(r, e)
+		}
 		// sshd does not tell a socket that it does not forward from one that is not there (tunnel.ErrFarDial).
 		unreached := errors.Is(err, tunnel.ErrForbidden) || errors.Is(err, tunnel.ErrFarDial)
-		if r.network == "unix" && unreached && !exitedAlready(r) {
+		if r.network == "unix" && unreached {
 			return &againError{err: err, noStreamLocal: true}
 		}
 		return fmt.Errorf("speak to %s: %w", r.plan.Server, err)
@@ -256,13 +227,12 @@ func (s *session) started(ctx context.Context, r *rig) error {
 		s.cur.PID = &st.PID
 	}
 	if st.WSPath != "" {
-		r.wsPath = st.WSPath
+		if err := r.setPath(st.WSPath); err != nil {
+			return err
+		}
 	}
 	if st.Version != "" {
 		s.cur.Server = r.plan.Server + " " + st.Version
-	}
-	for _, w := range st.Warnings {
-		s.warn(w)
 	}
 	return nil
 }
@@ -285,8 +255,18 @@ func (s *session) checkForwarding(ctx context.Context, r *rig) error {
 	return nil
 }
 
-// exitedAlready tells whether the server has ended, without taking the news from who waits for it.
-func exitedAlready(r *rig) bool { return len(r.exited) > 0 }
+// exitOf gives a server that does not answer a moment to end: its end then says more than its silence.
+func exitOf(ctx context.Context, r *rig) (ended, bool) {
+	t := time.NewTimer(lastWordsWait)
+	defer t.Stop()
+	select {
+	case e := <-r.exited: // nil where nothing was started
+		return e, e.err == nil
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ended{}, false
+}
 
 // waitFor waits for c, at most d.
 func waitFor(ctx context.Context, c <-chan struct{}, d time.Duration) {

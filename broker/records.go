@@ -32,26 +32,6 @@ func (b *Broker) keep(v *api.Session) {
 	}
 }
 
-// cleaned notes that nothing is left any more of a session that has ended.
-func (b *Broker) cleaned(id string) {
-	s, old, err := b.find(id)
-	switch {
-	case err != nil:
-		return // forgotten after a day; its host was out of reach for longer
-	case s != nil:
-		v := s.cleaned()
-		if v == nil {
-			return
-		}
-		<-s.done // it is about to keep what it has seen last
-		b.keep(v)
-	default:
-		old.Left = []string{}
-		b.keep(old)
-	}
-	b.tracker.Bump()
-}
-
 // Recover marks the sessions of an earlier daemon as failed: plain SSH does not carry them over. What they left is in the ledger. It
 // must have returned before the first Open, whose session it would take for one of those.
 func (b *Broker) Recover() error {
@@ -140,4 +120,23 @@ func (b *Broker) prune(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// reportLeft corrects what the last snapshot of a session that is over says is left.
+func (b *Broker) reportLeft(id string, left []string) {
+	s, v, err := b.find(id)
+	if err != nil {
+		return // forgotten meanwhile
+	}
+	if s != nil {
+		last := *s.view.Load()
+		v = &last
+	}
+	v.Left = append([]string{}, left...)
+	if s != nil {
+		s.view.Store(v)
+		s.tracker.Bump()
+		b.tracker.Bump()
+	}
+	b.keep(v)
 }

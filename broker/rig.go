@@ -40,6 +40,7 @@ type rig struct {
 	exited   <-chan ended         // the server process has ended
 	watched  <-chan ended         // Plan.Watch has seen the program's end; closed when it watches no more
 	drained  <-chan struct{}      // everything that the process printed has been read
+	over     <-chan struct{}      // a line of output said that the program is ending
 	ending   <-chan struct{}      // a line of output said that the program is over
 	proxy    *proxy.Proxy         // nil until the session is nearly ready
 	proxyEnd func()               // closes every front end and waits

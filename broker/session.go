@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,10 +33,6 @@ type session struct {
 	progress atomic.Pointer[string]
 	tracker  Tracker // view or progress has changed
 	out      output
-
-	leftMu sync.Mutex // between the end and a clean-up that is faster
-	gone   bool       // nothing is left on the host after all
-	final  bool       // view is the last that run publishes
 
 	clients chan int      // how many front ends there are, from the proxy; the newest value only
 	opened  chan struct{} // closed when opening has ended, well or not
@@ -87,6 +84,7 @@ func (s *session) snapshot() api.Session {
 // say tells whoever waits for the session what is being waited for.
 func (s *session) say(text string) {
 	s.progress.Store(&text)
+	s.log.Debug("progress", "text", text)
 	s.tracker.Bump()
 }
 
@@ -153,11 +151,19 @@ func (s *session) panicked(p any) error {
 func (s *session) explain(err error) *api.Error {
 	e := *asAPI(err)
 	switch e.Code {
-	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound:
+	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound, api.CodeUsage:
 		if e.Output == "" {
-			e.Output = s.out.tail(s.said, 8<<10)
+			e.Output = s.out.telling(s.said, 8<<10, 1<<10)
+		}
+		rest, printed := strings.CutPrefix(e.Hint, hintPrinted)
+		switch {
+		case printed && e.Output == "":
+			e.Hint = hintSilent + rest
+		case e.Hint == "" && e.Output != "":
+			e.Hint = hintPrinted
 		}
 	}
+	e.Hint = strings.ReplaceAll(e.Hint, "`brokerctl logs`", "`brokerctl logs "+s.id+"`") // an adapter does not know the id
 	return &e
 }
 

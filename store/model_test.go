@@ -55,11 +55,6 @@ func TestModel(t *testing.T) {
 				ok(s.PutSession(v))
 				sessions[v.ID] = v
 			},
-			"DeleteSession": func(t *rapid.T) {
-				id := ids.Draw(t, "id")
-				ok(s.DeleteSession(id))
-				delete(sessions, id)
-			},
 			"Prune": func(t *rapid.T) {
 				before, n := when.Draw(t, "before"), len(sessions)
 				maps.DeleteFunc(sessions, func(_ string, v Session) bool { return v.Ended != nil && v.Ended.Before(before) })

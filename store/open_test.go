@@ -27,9 +27,6 @@ func TestCreate(t *testing.T) {
 			t.Errorf("directory: %v %v", info, err)
 		}
 	}
-	if s.Path() != path {
-		t.Errorf("Path() = %q", s.Path())
-	}
 	if err := errors.Join(s.Close(), s.Close()); err != nil {
 		t.Error(err)
 	}

@@ -17,9 +17,6 @@ func (s *Store) Session(id string) (Session, error) { return get[Session](s, ses
 // Sessions returns all sessions in the order of their ids.
 func (s *Store) Sessions() ([]Session, error) { return all[Session](s, sessionsBucket) }
 
-// DeleteSession forgets a session. One that is not there is no error.
-func (s *Store) DeleteSession(id string) error { return s.remove(sessionsBucket, id) }
-
 // Prune forgets the sessions that ended before a moment, and tells how many.
 func (s *Store) Prune(before time.Time) (int, error) {
 	gone := 0

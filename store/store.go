@@ -130,8 +130,5 @@ func shareLock(ctx context.Context, f *os.File, timeout time.Duration) error {
 	}
 }
 
-// Path is where the database is.
-func (s *Store) Path() string { return s.path }
-
 // Close waits for what is under way and lets go of the file. Closing twice is no error.
 func (s *Store) Close() error { return s.db.Close() }

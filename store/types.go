@@ -32,7 +32,6 @@ type Entry struct {
 	Workspace string    `json:"workspace"`
 	Boot      string    `json:"boot,omitempty"` // the host's boot id when it was made; after another boot no process is left of it
 	Created   time.Time `json:"created"`
-	Note      string    `json:"note,omitempty"`
 }
 
 // portRecord is the local port that a host and language had last.

@@ -175,11 +175,18 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, keys *hostKe
 	case timedOut.Load():
 		return nil, stalled(hop, trusted.Load(), timeout)
 	case errors.Is(err, ErrHostKey):
+		var judged *HintedError
+		if errors.As(err, &judged) {
+			return nil, judged // without the library's "ssh: handshake failed" before it
+		}
 		return nil, err
 	case trusted.Load() && !w.broken.Load():
 		return nil, ring.refused(err)
 	default:
-		return nil, hinted(classified(ErrUnreachable, fmt.Errorf("handshake with %s: %w", hop.addr(), err)),
+		if inner := errors.Unwrap(err); inner != nil {
+			err = inner // what is around it says "ssh: handshake failed", as we do
+		}
+		return nil, hinted(classified(ErrUnreachable, fmt.Errorf("handshake with %s: %w", hop.addr(), bare(err))),
 			"something answers on this port, but not as an SSH server should: is the Port right, or is the server overloaded?")
 	}
 }

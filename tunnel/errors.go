@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -36,20 +37,36 @@ func classifyDial(hop *Hop, err error) error {
 	addr := hop.addr()
 	switch {
 	case errors.As(err, &dns):
-		return hinted(classified(ErrHostUnresolvable, fmt.Errorf("resolve %s: %w", hop.HostName, err)),
+		return hinted(classified(ErrHostUnresolvable, fmt.Errorf("resolve %s: %s", hop.HostName, dns.Err)),
 			fmt.Sprintf("check the name, or set HostName for %s in the ssh configuration", hop.name()))
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("dial %s: %w", addr, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return hinted(classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, err)),
+		return hinted(classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, bare(err))),
 			"the machine answers but nothing listens on this port: is sshd running there, and is the Port right?")
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return hinted(classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, err)),
+		return hinted(classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, bare(err))),
 			"there is no route from here: is the network or the VPN up?")
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
-		return hinted(classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, err)),
+		return hinted(classified(ErrUnreachable, fmt.Errorf("dial %s: no answer in time", addr)),
 			"the machine does not answer: is it up, is the VPN up, does a firewall drop the connection?")
 	default:
-		return classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, err))
+		return classified(ErrUnreachable, fmt.Errorf("dial %s: %w", addr, bare(err)))
 	}
+}
+
+// bare takes off what package net puts around the reason: "read tcp 10.0.0.2:41526->192.0.2.1:22: read:" repeats what we say.
+func bare(err error) error {
+	var op *net.OpError
+	if errors.Is(err, io.EOF) {
+		return errors.New("the other side hung up")
+	}
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	return err
 }

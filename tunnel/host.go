@@ -65,11 +65,7 @@ type Host interface {
 	Reap(ctx context.Context, workspace string) (left []string, err error)
 	// Listeners reads the TCP sockets that listen on the far side. PID is 0 where it cannot be told.
 	Listeners(ctx context.Context) ([]Listener, error)
-	// Alive tells for each process whether it still runs; a zombie does not.
-	Alive(ctx context.Context, ids []ProcessID) ([]bool, error)
 
-	// Outlives tells whether processes and streams of this Host survive the loss of its connection.
-	Outlives() bool
 	// Done is closed when the Host is of no more use: its connection is lost or closed. Err then tells why.
 	Done() <-chan struct{}
 	Err() error
@@ -106,7 +102,6 @@ type Spec struct {
 	Workspace string   // made by MakeWorkspace
 	Argv      []string // Argv[0]: an absolute path
 	Env       []string // K=V, added to what the login gives
-	Unset     []string // names removed from what the login gives
 	Cwd       string   // absolute; "" is home
 	// Spare says that SIGKILL must never reach the process itself (Delve: its target would die of its breakpoints). The rest
 	// of its session may be killed.

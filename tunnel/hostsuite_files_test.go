@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -187,5 +188,43 @@ func suiteListeners(t *testing.T, h Host) {
 	}
 	if _, err := h.Dial(suiteContext(t), "udp", "127.0.0.1:9"); err == nil {
 		t.Error("dialled udp")
+	}
+}
+
+// suiteListenersDeceived holds files open whose path, listed line by line, says that the listener is another process's.
+func suiteListenersDeceived(t *testing.T, h Host) {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	raw, err := l.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stat syscall.Stat_t
+	if cerr := raw.Control(func(fd uintptr) { err = syscall.Fstat(int(fd), &stat) }); cerr != nil || err != nil {
+		t.Fatal(cerr, err)
+	}
+	dir := t.TempDir() + "/a\n/proc/777"
+	name := fmt.Sprintf("%s/fd:\nl socket:[%d]", dir, stat.Ino)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 120 { // one of them is listed before the socket
+		f, err := os.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+	}
+	list, err := h.Listeners(suiteContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range list {
+		if got.Port == l.Addr().(*net.TCPAddr).Port && got.PID != os.Getpid() {
+			t.Errorf("%+v, and the socket is ours, %d", got, os.Getpid())
+		}
 	}
 }

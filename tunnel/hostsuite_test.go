@@ -20,8 +20,9 @@ import (
 func testHost(t *testing.T, h Host) {
 	for name, test := range map[string]func(*testing.T, Host){
 		"facts": suiteFacts, "run": suiteRun, "run cancelled": suiteRunCancelled, "words": suiteWords, "exits": suiteExits,
-		"start refused": suiteStartRefused, "reap": suiteReap, "release": suiteRelease, "normal end": suiteNormalEnd,
-		"heirs": suiteHeirs, "adopt": suiteAdopt, "workspace": suiteWorkspace, "files": suiteFiles, "listeners": suiteListeners,
+		"start refused": suiteStartRefused, "reap": suiteReap, "reap deceived": suiteReapDeceived, "reap odd name": suiteReapOddName,
+		"release": suiteRelease, "normal end": suiteNormalEnd,
+		"heirs": suiteHeirs, "adopt": suiteAdopt, "workspace": suiteWorkspace, "files": suiteFiles, "listeners": suiteListeners, "listeners deceived": suiteListenersDeceived,
 		"back pressure": suiteBackPressure, "big arguments": suiteBigArguments,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, h) })

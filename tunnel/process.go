@@ -106,15 +106,12 @@ func startScript(spec Spec) (string, error) {
 	s.set("dbk_ws", spec.Workspace).set("dbk_role", role).set("dbk_cwd", spec.Cwd).set("dbk_prog", spec.Argv[0])
 	s.include("identity", "reap", "start")
 	// Behind the lifeline, which is to have the login's environment, and before the answer, so that what cannot be set is an error.
-	for _, name := range spec.Unset {
-		if !isName(name) {
-			return "", fmt.Errorf("unset %q: not a name that a shell knows", name)
-		}
-		s.words("unset " + name)
-	}
 	for _, entry := range spec.Env {
 		name, value, ok := strings.Cut(entry, "=")
-		if !ok || !isName(name) {
+		if !ok {
+			return "", errors.New("set a variable: no '='") // all of it may be a secret
+		}
+		if !isName(name) {
 			return "", fmt.Errorf("set %q: not a name that a shell can set", name)
 		}
 		s.words("export "+name+"=", value)

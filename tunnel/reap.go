@@ -126,32 +126,3 @@ func (h *shellHost) Reap(ctx context.Context, workspace string) ([]string, error
 	}
 	return left, nil
 }
-
-// Alive is as in Host. A process of another boot is not alive.
-func (h *shellHost) Alive(ctx context.Context, ids []ProcessID) ([]bool, error) {
-	alive := make([]bool, len(ids))
-	if len(ids) == 0 {
-		return alive, nil
-	}
-	var s script
-	s.include("identity").words("dbk_boot")
-	for _, id := range ids {
-		if !id.valid() {
-			s.words("echo 0")
-			continue
-		}
-		s.words(`if [ "$dbk_b" = '` + id.Boot + `' ] && dbk_alive ` + strconv.Itoa(id.PID) + ` '` + id.Start + `'; then echo 1; else echo 0; fi`)
-	}
-	res, err := h.runScript(ctx, &s, maxStdout)
-	if err != nil {
-		return nil, fmt.Errorf("look for processes: %w", err)
-	}
-	lines := strings.Fields(string(res.Stdout))
-	if len(lines) != len(ids) {
-		return nil, fmt.Errorf("look for processes: %d answers for %d", len(lines), len(ids))
-	}
-	for i, line := range lines {
-		alive[i] = line == "1"
-	}
-	return alive, nil
-}

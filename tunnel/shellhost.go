@@ -31,7 +31,6 @@ func newShellHost(name string, c carrier, warnings []string, release func()) *sh
 var _ Host = (*shellHost)(nil)
 
 func (h *shellHost) Name() string          { return h.name }
-func (h *shellHost) Outlives() bool        { return false }
 func (h *shellHost) Done() <-chan struct{} { return h.carrier.done() }
 func (h *shellHost) Err() error            { return h.carrier.err() }
 func (h *shellHost) Warnings() []string    { return append([]string(nil), h.warnings...) }

@@ -14,6 +14,9 @@ import (
 // MaxMessage bounds one message in bytes. A script's source can be in an event; larger ones end the conversation.
 const MaxMessage = 64 << 20
 
+// maxErrorText bounds an Error's text in bytes: it ends up in logs and records.
+const maxErrorText = 1 << 10
+
 // Error is a request that the inspector answered with an error (JSON-RPC's code and text).
 type Error struct {
 	Method string `json:"-"`
@@ -25,9 +28,8 @@ func (e *Error) Error() string { return fmt.Sprintf("%s: %s (%d)", e.Method, e.T
 
 // Client is one session of the inspector. It is for one goroutine at a time.
 type Client struct {
-	ws     *websocket.Conn
-	seq    int
-	events map[string]int
+	ws  *websocket.Conn
+	seq int
 }
 
 // New makes conn, which the Client then owns, a websocket at path ("/" and the target's id). The Host header is 127.0.0.1: node
@@ -42,7 +44,7 @@ func New(ctx context.Context, conn net.Conn, path string) (*Client, error) {
 		return nil, fmt.Errorf("open inspector websocket: %w", err)
 	}
 	ws.SetReadLimit(MaxMessage)
-	return &Client{ws: ws, events: map[string]int{}}, nil
+	return &Client{ws: ws}, nil
 }
 
 // over is an HTTP client for one exchange on conn.
@@ -61,9 +63,6 @@ func over(conn net.Conn) *http.Client {
 
 // Close ends the session without ceremony: what it had set (breakpoints, a pause) goes with it.
 func (c *Client) Close() error { return c.ws.CloseNow() }
-
-// Seen tells how often an event has come so far.
-func (c *Client) Seen(event string) int { return c.events[event] }
 
 type message struct {
 	ID     int             `json:"id,omitempty"`
@@ -101,6 +100,7 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 		}
 		if m.Error != nil {
 			m.Error.Method = method
+			m.Error.Text = m.Error.Text[:min(len(m.Error.Text), maxErrorText)]
 			return m.Error
 		}
 		if result == nil {
@@ -113,29 +113,6 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 	}
 }
 
-// Await reads until an event has come and decodes its parameters, unless params is nil.
-func (c *Client) Await(ctx context.Context, event string, params any) error {
-	for {
-		m, err := c.read(ctx)
-		if err != nil {
-			return fmt.Errorf("await %s: %w", event, err)
-		}
-		if m.Method != event {
-			continue
-		}
-		if params == nil {
-			return nil
-		}
-		if err := json.Unmarshal(m.Params, params); err != nil {
-			return fmt.Errorf("decode %s: %w", event, err)
-		}
-		return nil
-	}
-}
-
-// maxEvents bounds the names that are counted: a hostile server could send ever new ones.
-const maxEvents = 100
-
 func (c *Client) read(ctx context.Context) (message, error) {
 	var m message
 	_, data, err := c.ws.Read(ctx)
@@ -144,9 +121,6 @@ func (c *Client) read(ctx context.Context) (message, error) {
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
 		return m, fmt.Errorf("decode message: %w", err)
-	}
-	if m.Method != "" && (len(c.events) < maxEvents || c.events[m.Method] > 0) {
-		c.events[m.Method]++
 	}
 	return m, nil
 }

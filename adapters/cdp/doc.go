@@ -3,7 +3,7 @@
 // src/inspector_socket_server.cc for the HTTP in front of it.
 //
 // Goroutines: those of the websocket library, which end with Close. A call writes its request and reads until the answer comes on
-// the caller's goroutine; events that come between are counted by their name.
+// the caller's goroutine; events that come between are passed over.
 //
 // Invariants: a message is at most MaxMessage bytes; every call is bounded by its ctx, and the connection is of no more use when
 // that was done first.

@@ -32,12 +32,6 @@ func ErrorResponse(requestSeq int, command, reason string) Message {
 	return encode(&r)
 }
 
-// TerminatedEvent tells a front end that the debug session is over.
-func TerminatedEvent() Message {
-	e := dap.TerminatedEvent{Event: dap.Event{ProtocolMessage: dap.ProtocolMessage{Type: "event"}, Event: "terminated"}}
-	return encode(&e)
-}
-
 // DisconnectRequest asks a server to let go of the debuggee and leave it running.
 func DisconnectRequest(seq int) Message {
 	return encode(struct {

@@ -12,19 +12,14 @@ type State struct {
 	PID int `json:"Pid"`
 	// Running: the program runs, and nothing else is known.
 	Running bool `json:"Running"`
-	// Stepping: a step was interrupted and would go on with the next Continue, and stop at its end.
-	Stepping bool `json:"NextInProgress"`
-	Exited   bool `json:"exited"`
+	Exited  bool `json:"exited"`
 	// ExitStatus is the exit code, or minus the number of the signal that killed the program (Linux).
 	ExitStatus int `json:"exitStatus"`
 }
 
 // Breakpoint is a logical breakpoint.
 type Breakpoint struct {
-	ID   int    `json:"id"` // below 0: Delve's own, which stop at panics
-	Name string `json:"name"`
-	File string `json:"file"`
-	Line int    `json:"line"`
+	ID int `json:"id"` // below 0: Delve's own, which stop at panics
 }
 
 // Version returns Delve's version as it spells it ("Version: 1.27.2\nBuild: …").

@@ -42,8 +42,8 @@ func Socket(flag string, getenv func(string) string) (string, error) {
 	// The limit counts a zero byte at the end (sun_path in unix(7) and, on macOS, sys/un.h).
 	if limit := socketLimit(runtime.GOOS); len(path) >= limit {
 		return "", &Error{
-			Code:    CodeUsage,
-			Message: fmt.Sprintf("the socket's path is too long: %s has %d bytes, this system allows %d", path, len(path), limit-1),
+			Code:    CodeConfig,
+			Message: fmt.Sprintf("the socket's path is too long for this system: %d bytes, and %d is the limit: %s", len(path), limit-1, path),
 			Hint:    "name a shorter one: BROKER_SOCKET=/path/to/broker.sock, or --socket",
 		}
 	}
@@ -58,7 +58,8 @@ func socketLimit(goos string) int {
 }
 
 // ConfigFile is the configuration: flag (the value of --config), else BROKER_CONFIG, else config.toml in debugbroker in
-// XDG_CONFIG_HOME or ~/.config. The path is absolute. explicit says that the user named the file, so that it must be there.
+// XDG_CONFIG_HOME or ~/.config. The path is absolute, or "" where no home directory tells one. explicit says that the user named
+// the file, so that it must be there.
 func ConfigFile(flag string, getenv func(string) string) (path string, explicit bool, err error) {
 	if flag != "" {
 		path, err = absolute("--config", flag)
@@ -70,9 +71,22 @@ func ConfigFile(flag string, getenv func(string) string) (path string, explicit 
 	}
 	dir, err := userDir(getenv, "XDG_CONFIG_HOME", ".config", "BROKER_CONFIG")
 	if err != nil {
-		return "", false, err
+		return "", false, nil // nothing to read, and nothing that the user asked for
 	}
 	return filepath.Join(dir, "config.toml"), false, nil
+}
+
+// SSHConfig is the ssh configuration as `ssh -F` takes it: flag (the value of --ssh-config), else BROKER_SSH_CONFIG, else "", which
+// is the user's own. The path is absolute; "none" is no file at all.
+func SSHConfig(flag string, getenv func(string) string) (string, error) {
+	path, origin := flag, "--ssh-config"
+	if path == "" {
+		path, origin = getenv("BROKER_SSH_CONFIG"), "BROKER_SSH_CONFIG"
+	}
+	if path == "" || path == "none" {
+		return path, nil
+	}
+	return absolute(origin, path)
 }
 
 // userDir follows the XDG base directory specification: a relative value is ignored.
@@ -82,7 +96,7 @@ func userDir(getenv func(string) string, xdg, below, instead string) (string, er
 	}
 	home := getenv("HOME")
 	if !filepath.IsAbs(home) {
-		return "", &Error{Code: CodeUsage, Message: "HOME is not set to an absolute path", Hint: "set HOME, or " + instead}
+		return "", &Error{Code: CodeConfig, Message: "HOME is not set to an absolute path", Hint: "set HOME, or " + instead}
 	}
 	return filepath.Join(home, below, "debugbroker"), nil
 }
@@ -91,7 +105,7 @@ func userDir(getenv func(string) string, xdg, below, instead string) (string, er
 func absolute(origin, path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return "", &Error{Code: CodeUsage, Message: fmt.Sprintf("%s: %s is relative to a directory that is gone", origin, path), Hint: "name an absolute path"}
+		return "", &Error{Code: CodeConfig, Message: fmt.Sprintf("%s: %s is relative to a directory that is gone", origin, path), Hint: "name an absolute path"}
 	}
 	return abs, nil
 }

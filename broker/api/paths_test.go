@@ -56,8 +56,10 @@ func TestNoHome(t *testing.T) {
 	for _, e := range []func(string) string{env(), env("HOME", "relative")} {
 		_, err1 := StateDir(e)
 		_, err2 := Socket("", e)
-		_, _, err3 := ConfigFile("", e)
-		for _, err := range []error{err1, err2, err3} {
+		if path, explicit, err := ConfigFile("", e); path != "" || explicit || err != nil {
+			t.Errorf("config file: %q, %v, %v", path, explicit, err)
+		}
+		for _, err := range []error{err1, err2} {
 			var api *Error
 			if !errors.As(err, &api) || !strings.Contains(api.Hint, "BROKER_") {
 				t.Errorf("error: %v", err)
@@ -80,7 +82,7 @@ func TestSocketTooLong(t *testing.T) {
 	if _, err := Socket("", env("BROKER_SOCKET", long)); !errors.As(err, &api) {
 		t.Fatalf("%d bytes: %v", len(long), err)
 	}
-	if !strings.Contains(api.Message, long) || !strings.Contains(api.Hint, "BROKER_SOCKET") || api.Code != CodeUsage {
+	if !strings.Contains(api.Message, long) || !strings.Contains(api.Hint, "BROKER_SOCKET") || api.Code != CodeConfig {
 		t.Errorf("%q, hint %q", api.Message, api.Hint)
 	}
 	if _, err := Socket("/short", env("BROKER_SOCKET", long)); err != nil {
@@ -104,6 +106,22 @@ func TestConfigFile(t *testing.T) {
 		path, explicit, err := ConfigFile(tt.flag, tt.env)
 		if err != nil || path != tt.path || explicit != tt.explicit {
 			t.Errorf("%s: %q %v %v", tt.name, path, explicit, err)
+		}
+	}
+}
+
+func TestSSHConfig(t *testing.T) {
+	cwd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		flag, variable, want string
+	}{
+		{"", "", ""}, {"", "/v", "/v"}, {"/f", "/v", "/f"}, {"f", "", filepath.Join(cwd, "f")}, {"none", "/v", "none"}, {"", "none", "none"},
+	} {
+		if got, err := SSHConfig(tt.flag, env("BROKER_SSH_CONFIG", tt.variable)); err != nil || got != tt.want {
+			t.Errorf("%q, %q: %q, %v", tt.flag, tt.variable, got, err)
 		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
 func TestInspectorRefusals(t *testing.T) {
@@ -139,7 +141,7 @@ func TestLocalizeKeepsWhatItDoesNotKnow(t *testing.T) {
 // node starts a program under the inspector and returns the address and websocket path that it announces.
 func node(t *testing.T, flags ...string) (addr, path string) {
 	t.Helper()
-	exe := need(t, "node", "nodejs")
+	exe := tools.Need(t, tools.Node)
 	js := filepath.Join(t.TempDir(), "a.js")
 	if err := os.WriteFile(js, []byte("let n = 41\nsetInterval(() => { n++ }, 1000)\n"), 0o600); err != nil {
 		t.Fatal(err)

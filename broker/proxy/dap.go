@@ -129,9 +129,19 @@ func (d *dapRelay) down() error {
 			return err
 		}
 		env, err := dap.Scan(m.Body())
-		if err == nil {
-			m = d.redirect(m, env)
+		switch {
+		case err == nil:
+			err = forbidden(m, env)
+		case looksObject(m.Body()):
+			err = errBroken
+		default:
+			err = nil // for the front end to judge
 		}
+		if err != nil {
+			d.deny(env, err)
+			continue
+		}
+		m = d.redirect(m, env)
 		if !d.frontGone.Load() {
 			if _, err := d.c.front.Write(m.Raw); err != nil {
 				if d.seat == nil {
@@ -169,7 +179,7 @@ func (d *dapRelay) farewell(downDone <-chan struct{}) {
 	}
 }
 
-// redirect makes a message that sends the front end to a subprocess name our port, and notes the subprocess. debugpy has two such
+// redirect, which comes after forbidden, makes a message that sends the front end to a subprocess name our port, and notes the subprocess. debugpy has two such
 // messages: the event debugpyAttach, and the request startDebugging for front ends that know it. They carry what the front end itself
 // said at attach, or the adapter's own port on the remote.
 func (d *dapRelay) redirect(m dap.Message, env dap.Envelope) dap.Message {

@@ -64,7 +64,7 @@ var awkward = []string{
 	"content-length: 84\r\nX-Unknown: 1\r\n\r\n" + `{ "type":"request","zz":{"b":false,"n":0,"l":[],"e":1e400,"u":"\u0000\ud800"},"s":1}` + "",
 	frame(`{"seq":2,"type":"custom","command":"x","dup":1,"dup":2}`),
 	frame("{}"),
-	frame(`{"seq":3,"type":"event","event":"debugpyAttach","body":{"port":1,"host":"a"}}`), // without subProcessId: not debugpy's
+	frame(`{"seq":3,"type":"event","event":"x","body":{"port":1,"host":"a","subProcessId":7}}`), // not debugpy's
 	frame(`{"long":"` + strings.Repeat("é", 100000) + `"}`),
 }
 

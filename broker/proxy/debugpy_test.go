@@ -10,24 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// need returns the path of a program that a test cannot do without, or skips; on CI it fails, so that nobody skips unseen.
-func need(t testing.TB, name, install string, works ...string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil && len(works) > 0 {
-		err = exec.Command(path, works...).Run()
-	}
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s: %v; install %s", name, err, install)
-	}
-	t.Skipf("%s: %v; install %s", name, err, install)
-	return ""
-}
+	"github.com/debugbroker/debugbroker/integration/tools"
+)
 
 // run starts a program in dir and ends it with the test. out gets what it prints; the file is read while it is written.
 func run(t testing.TB, dir string, env []string, argv ...string) (out string) {
@@ -78,7 +63,7 @@ while os.getppid() != 1 and n < 1200:
 // debugpy runs a program with two subprocesses under debugpy and returns a dialler to its adapter.
 func debugpy(t testing.TB) func(context.Context) (net.Conn, error) {
 	t.Helper()
-	python := need(t, "/usr/bin/python3", "python3-debugpy", "-c", "import debugpy")
+	python := tools.Need(t, tools.Python)
 	dir := t.TempDir()
 	app, endpoints := filepath.Join(dir, "app.py"), filepath.Join(dir, "endpoints")
 	if err := os.WriteFile(app, []byte(parentAndChildren), 0o600); err != nil {

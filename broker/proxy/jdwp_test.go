@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,7 +15,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
-	"time"
+
+	"github.com/debugbroker/debugbroker/integration/frontend/expect"
+	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
 // jvm shakes hands and then echoes.
@@ -131,7 +132,7 @@ func TestJDWPSecondDebuggerIsRefused(t *testing.T) {
 }
 
 func TestJDB(t *testing.T) {
-	javac, java, jdb := need(t, "javac", "a JDK"), need(t, "java", "a JDK"), need(t, "jdb", "a JDK")
+	jdk := tools.Need(t, tools.Java)
 	dir := t.TempDir()
 	src := filepath.Join(dir, "App.java")
 	if err := os.WriteFile(src, []byte(`public class App {
@@ -145,7 +146,7 @@ func TestJDB(t *testing.T) {
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(javac, "-g", src).CombinedOutput(); err != nil {
+	if out, err := exec.Command(jdk.Javac, "-g", src).CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v: %s", err, out)
 	}
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -154,109 +155,31 @@ func TestJDB(t *testing.T) {
 	}
 	addr := ln.Addr().String()
 	ln.Close()
-	out := run(t, dir, nil, java, "-agentlib:jdwp=transport=dt_socket,server=y,suspend=y,address="+addr, "App")
+	out := run(t, dir, nil, jdk.Java, "-agentlib:jdwp=transport=dt_socket,server=y,suspend=y,address="+addr, "App")
 	eventually(t, "announcement of the JVM", func() bool {
 		b, _ := os.ReadFile(out)
 		return bytes.Contains(b, []byte("Listening for transport"))
 	})
 	r := start(t, Config{Protocol: "jdwp", OneClient: true, Dial: dialer(addr)})
-	_, port, _ := net.SplitHostPort(r.addr)
 	for i := range 3 { // each as soon as the one before has gone
-		d := startJDB(t, jdb, port)
-		if i == 0 {
-			d.want("main[1]") // jdb forgets its threads if it is asked before it has taken in the start
+		jdb := expect.StartJdb(t, jdk.Jdb, r.addr, dir)
+		if i == 0 { // jdb forgets its threads if it is asked before it has taken in the start
+			eventually(t, "thread of jdb's", func() bool { return strings.Contains(jdb.Transcript(), "main[1]") })
 		}
-		d.do("stop in App.tick", "App.tick")
+		jdb.Ask("stop in App.tick", `App\.tick`)
 		if i == 0 {
-			d.do("run", "Breakpoint hit")
-		} else {
-			d.want("Breakpoint hit")
+			if err := jdb.Send("run"); err != nil {
+				t.Fatal(err)
+			}
 		}
-		d.want("main[1]") // jdb says what happened before it has made the thread its own, and then falls over a command
-		d.do("print App.n", "App.n = ")
-		d.do("next", "Step completed")
-		d.want("main[1]")
+		jdb.Expect(`(?s)Breakpoint hit.*main\[1\] `) // before its prompt it knows no frame
+		jdb.Ask("print App.n", `App\.n = `)
+		jdb.Ask("next", `(?s)Step completed.*main\[1\] `)
 		if i == 1 {
-			d.kill()
+			jdb.Kill()
 			continue
 		}
-		d.do("quit", "")
-		d.end()
+		jdb.Quit("quit")
 	}
 	r.awaitClients(t, 0)
 }
-
-// debugger is a jdb that is spoken to line by line.
-type debugger struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out chan string
-	saw string
-}
-
-func startJDB(t *testing.T, jdb, port string) *debugger {
-	t.Helper()
-	cmd := exec.Command(jdb, "-connect", "com.sun.jdi.SocketAttach:hostname=127.0.0.1,port="+port)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pr, pw := io.Pipe()
-	cmd.Stdout, cmd.Stderr = pw, pw
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	d := &debugger{t: t, cmd: cmd, in: in, out: make(chan string, 1000)}
-	go func() {
-		defer close(d.out)
-		b := make([]byte, 4096)
-		for {
-			n, err := pr.Read(b)
-			if err != nil {
-				return
-			}
-			d.out <- string(b[:n])
-		}
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		pw.Close()
-		for range d.out {
-		}
-	})
-	d.want("Initializing jdb")
-	return d
-}
-
-func (d *debugger) do(command, want string) {
-	d.t.Helper()
-	if _, err := fmt.Fprintln(d.in, command); err != nil {
-		d.t.Fatalf("%s: %v; jdb: %s", command, err, d.saw)
-	}
-	d.want(want)
-}
-
-func (d *debugger) want(text string) {
-	d.t.Helper()
-	timeout := time.After(patience)
-	for {
-		if i := strings.Index(d.saw, text); i >= 0 {
-			d.saw = d.saw[i+len(text):]
-			return
-		}
-		select {
-		case s, ok := <-d.out:
-			if !ok {
-				d.t.Fatalf("jdb ended before %q: %s", text, d.saw)
-			}
-			d.saw += s
-		case <-timeout:
-			d.t.Fatalf("jdb did not print %q: %s", text, d.saw)
-		}
-	}
-}
-
-func (d *debugger) kill() { _ = d.cmd.Process.Kill(); _ = d.cmd.Wait() }
-func (d *debugger) end()  { _ = d.cmd.Wait() }

@@ -27,7 +27,7 @@ func opened(t terminal, s api.Session) string {
 		fmt.Fprintf(&b, "  %-8s %s\n", h.frontEnd+":", clean(h.text))
 	}
 	for _, m := range s.Map {
-		fmt.Fprintf(&b, "  %-8s %s = %s:%s\n", "paths:", clean(m.Local), clean(s.Host), clean(m.Remote))
+		fmt.Fprintf(&b, "  %-8s %s\n", "paths:", clean(pathMap(s, m)))
 	}
 	until := ""
 	if !s.Expires.IsZero() {
@@ -48,7 +48,7 @@ func hints(s api.Session) []hint {
 	if err != nil || perr != nil {
 		return nil
 	}
-	c := vscode{Name: s.Host + ":" + s.Lang, Request: "attach"}
+	c := vscode{Name: hostName(s) + ":" + s.Lang, Request: "attach"}
 	var others []hint
 	switch s.Lang {
 	case "python":

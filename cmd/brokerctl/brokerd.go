@@ -56,12 +56,12 @@ func (p place) namedBrokerd() (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", &api.Error{Code: api.CodeConfig, Message: fmt.Sprintf("open the configuration: %v", err), Hint: "--config FILE names another"}
+		return "", &api.Error{Code: api.CodeConfig, Message: unreadable("open", p.config, err), Hint: "--config FILE names another"}
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxConfig))
 	if err != nil {
-		return "", &api.Error{Code: api.CodeConfig, Message: fmt.Sprintf("read the configuration: %v", err), Hint: "--config FILE names another"}
+		return "", &api.Error{Code: api.CodeConfig, Message: unreadable("read", p.config, err), Hint: "--config FILE names another"}
 	}
 	var c struct {
 		Brokerd string `toml:"brokerd"`
@@ -70,6 +70,15 @@ func (p place) namedBrokerd() (string, error) {
 		return "", nil
 	}
 	return c.Brokerd, nil
+}
+
+// unreadable says why a configuration file cannot be read, without the system call's name.
+func unreadable(op, path string, err error) string {
+	var system *fs.PathError
+	if errors.As(err, &system) {
+		err = system.Err
+	}
+	return fmt.Sprintf("%s the configuration %s: %v", op, path, err)
 }
 
 // runnable refuses a program that is missing, or that others than root and the owners given could have put there.

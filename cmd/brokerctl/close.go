@@ -19,9 +19,9 @@ func (a *app) closeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "close ID... | --all",
 		Short: "Close sessions and clean up on their hosts",
-		Long: `Close sessions: the debug server and what was launched under it are stopped, and the host is looked at for what may be left. One
-that is closed already is fine. Where a host cannot be reached the local port is gone, and the clean-up follows at the next
-connect; the exit status is then 5.`,
+		Long: `Close sessions: the debug server and what was launched under it are stopped, and the host is looked at for what may be left. A
+server that --port named is not ours, and runs on. A session that is closed already is fine. Where a host cannot be reached the
+local port is gone, and the clean-up follows at the next connect; the exit status is then 5.`,
 		Example: `  brokerctl close k3f9x2
   brokerctl close --all --json`,
 		ValidArgsFunction: cobra.NoFileCompletions,

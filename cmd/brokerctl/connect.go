@@ -58,7 +58,7 @@ func (a *app) place() (place, error) {
 	}
 	if p.configGiven {
 		if _, err := os.Stat(p.config); err != nil {
-			return place{}, &api.Error{Code: api.CodeConfig, Message: fmt.Sprintf("open the configuration: %v", err), Hint: "leave out --config and BROKER_CONFIG to run without one"}
+			return place{}, &api.Error{Code: api.CodeConfig, Message: unreadable("open", p.config, err), Hint: "leave out --config and BROKER_CONFIG to run without one"}
 		}
 	}
 	for _, path := range []string{p.stateDir, p.socket} {

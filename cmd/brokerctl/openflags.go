@@ -29,16 +29,16 @@ type openFlags struct {
 func (f *openFlags) register(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.IntVar(&f.port, "port", 0, "a debug server that already listens on the host's loopback, at port `N`")
-	fs.StringVar(&f.cwd, "cwd", "", "working directory on the host (default: the same path as here where it exists there, else the program's directory, else home)")
+	fs.StringVar(&f.cwd, "cwd", "", "working directory `DIR` on the host (default: the same path as here where it exists there, else the program's directory, else home)")
 	fs.StringArrayVar(&f.env, "env", nil, "set an environment variable of the program, `K=V`; may be repeated")
-	fs.StringVar(&f.interpreter, "interpreter", "", "the `PATH` of the python, dlv, node or java to use there")
+	fs.StringVar(&f.interpreter, "interpreter", "", "the python, dlv, node or java to use there, by its `PATH`")
 	fs.BoolVar(&f.wait, "wait", false, "the program waits for the front end before it runs (default)")
 	fs.BoolVar(&f.noWait, "no-wait", false, "the program runs at once")
 	fs.IntVar(&f.localPort, "local-port", 0, "the port `N` on 127.0.0.1 (default: the one this host and language had before, else a free one)")
-	fs.DurationVar(&f.ttl, "ttl", 0, "close the session after this `TIME`, as in 90m or 2h; at most 720h (default 8h)")
-	fs.StringVar(&f.reason, "reason", "", "why, for the record")
+	fs.DurationVar(&f.ttl, "ttl", 0, "close the session after this `TIME`, as in 90m or 2h; at most 720h, which is 30 days (default 8h, or the configuration's)")
+	fs.StringVar(&f.reason, "reason", "", "why, as `TEXT` for the record: show and list --json tell it")
 	fs.StringArrayVar(&f.maps, "map", nil, "map a directory here to one there, `LOCAL=REMOTE`, for the front end's configuration; may be repeated (default: the working directory here = the one there)")
-	fs.BoolVar(&f.stock, "stock-debugpy", false, "python: start debugpy exactly as its makers do")
+	fs.BoolVar(&f.stock, "stock-debugpy", false, "python: start debugpy exactly as its makers do, without what makes each step faster")
 }
 
 // request judges the command line and makes of it what the daemon is asked for. It asks nobody.
@@ -104,9 +104,9 @@ func (f *openFlags) check(cmd *cobra.Command, lang string, program []string, lau
 	case f.stock && lang != "python":
 		return usage(cmd, "--stock-debugpy is for python, not %s", lang)
 	case given("ttl") && f.ttl < time.Second:
-		return usage(cmd, "--ttl %s is too short: at least 1s", f.ttl)
+		return usage(cmd, "--ttl is too short: at least 1s")
 	case f.ttl > maxTTL:
-		return usage(cmd, "--ttl %s is too long: at most 720h, which is 30 days", f.ttl)
+		return usage(cmd, "--ttl is too long: at most 720h, which is 30 days")
 	}
 	if !launch {
 		for _, name := range []string{"env", "interpreter", "wait", "no-wait", "stock-debugpy"} {

@@ -21,6 +21,22 @@ func whole(s api.Session) api.Session {
 	return s
 }
 
+// hostName is where a session is, for people.
+func hostName(s api.Session) string {
+	if s.Host == "" {
+		return "this machine"
+	}
+	return s.Host
+}
+
+// pathMap is a path mapping as scp would write its sides.
+func pathMap(s api.Session, m api.PathMap) string {
+	if s.Host == "" {
+		return m.Local + " = " + m.Remote
+	}
+	return m.Local + " = " + s.Host + ":" + m.Remote
+}
+
 // phase is a session's phase and, where it matters, its link's state, clean.
 func phase(s api.Session) string {
 	p := string(s.Phase)

@@ -49,14 +49,16 @@ func shown(s api.Session, now time.Time) string {
 		}
 	}
 	line("id", s.ID)
-	line("host", dash(s.Host))
+	line("host", hostName(s))
 	line("language", s.Lang+" ("+s.Mode+", "+s.Protocol+")")
 	line("phase", string(s.Phase))
-	if l := s.Link; l != nil {
+	if l := s.Link; l != nil && s.Host != "" && !s.Phase.Ended() {
 		line("link", fmt.Sprintf("%s, round trip %.1f ms, %d reconnects", l.State, l.RTT, l.Reconnects))
 	}
 	line("local", s.Local)
-	line("clients", fmt.Sprint(s.Clients))
+	if !s.Phase.Ended() {
+		line("clients", fmt.Sprint(s.Clients))
+	}
 	line("server", strings.TrimSuffix(s.Server+" at "+s.Remote, " at "))
 	if s.PID != nil {
 		line("pid", fmt.Sprint(*s.PID))
@@ -64,7 +66,7 @@ func shown(s api.Session, now time.Time) string {
 	line("command", commandLine(s.Command))
 	line("cwd", s.Cwd)
 	for _, m := range s.Map {
-		line("paths", m.Local+" = "+s.Host+":"+m.Remote)
+		line("paths", pathMap(s, m))
 	}
 	line("created", s.Created.Local().Format(time.DateTime)+" ("+age(now.Sub(s.Created))+" ago)")
 	if s.Ended != nil {

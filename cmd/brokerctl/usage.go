@@ -69,7 +69,11 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 	}
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) {
-		return usage(cmd, "--%s does not take %q", invalid.GetFlag().Name, invalid.GetValue())
+		e := usage(cmd, "--%s does not take %q", invalid.GetFlag().Name, invalid.GetValue()).(*api.Error)
+		if invalid.GetFlag().Value.Type() == "duration" {
+			e.Hint = "a time is written as 90s, 45m, 2h or 1h30m; a day is 24h"
+		}
+		return e
 	}
 	return usage(cmd, "%s", err)
 }

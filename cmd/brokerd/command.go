@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,9 @@ func execute(ctx context.Context, args []string, stderr io.Writer) int {
 		return 0
 	}
 	e := explain(err)
-	fmt.Fprintf(stderr, "error: %s\n", e.Message)
+	for line := range strings.Lines(strings.TrimSpace(e.Message)) { // the mistakes of a configuration file, one a line
+		fmt.Fprintf(stderr, "error: %s\n", strings.TrimSuffix(line, "\n"))
+	}
 	fmt.Fprintf(stderr, "code: %s\n", e.Code)
 	if e.Hint != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", e.Hint)
@@ -71,10 +74,17 @@ It logs to standard error under systemd or launchd and with --foreground, else t
 SIGTERM, or brokerctl stop, closes every session, cleans up on their hosts, and ends it.`,
 		Example: `  brokerd --foreground
   BROKER_STATE_DIR=/tmp/second brokerd --foreground`,
-		Args:          cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("brokerd takes no argument, and got %q", args[0]), Hint: "brokerd --help"}
+			}
+			return nil
+		},
 		Version:       version(),
 		SilenceErrors: true,
-		SilenceUsage:  true,
+
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		SilenceUsage:      true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.resolve(socket, getenv); err != nil {
 				return err
@@ -83,10 +93,10 @@ SIGTERM, or brokerctl stop, closes every session, cleans up on their hosts, and 
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.stateDir, "state-dir", "", "directory of the database, the log and the lock (default: $BROKER_STATE_DIR, else $XDG_STATE_HOME/debugbroker)")
-	f.StringVar(&socket, "socket", "", "control socket (default: $BROKER_SOCKET, else broker.sock in the state directory)")
-	f.StringVar(&o.config, "config", "", "configuration file (default: $BROKER_CONFIG, else $XDG_CONFIG_HOME/debugbroker/config.toml)")
-	f.StringVar(&o.sshConfig, "ssh-config", "", "ssh configuration file, as ssh -F (default: $BROKER_SSH_CONFIG, else the config's ssh_config)")
+	f.StringVar(&o.stateDir, "state-dir", "", "`DIR` of the database, the log and the lock (default: $BROKER_STATE_DIR, else $XDG_STATE_HOME/debugbroker)")
+	f.StringVar(&socket, "socket", "", "control socket `PATH` (default: $BROKER_SOCKET, else broker.sock in the state directory)")
+	f.StringVar(&o.config, "config", "", "configuration `FILE` (default: $BROKER_CONFIG, else $XDG_CONFIG_HOME/debugbroker/config.toml)")
+	f.StringVar(&o.sshConfig, "ssh-config", "", "ssh configuration `FILE`, as ssh -F (default: $BROKER_SSH_CONFIG, else the config's ssh_config)")
 	f.BoolVar(&o.foreground, "foreground", false, "log to standard error")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return &api.Error{Code: api.CodeUsage, Message: err.Error(), Hint: "brokerd --help"}
@@ -120,15 +130,8 @@ func (o *options) resolve(socket string, getenv func(string) string) error {
 	if o.config, o.configExplicit, err = api.ConfigFile(o.config, getenv); err != nil {
 		return err
 	}
-	if o.sshConfig == "" {
-		o.sshConfig = getenv("BROKER_SSH_CONFIG")
-	}
-	if o.sshConfig != "" {
-		if o.sshConfig, err = filepath.Abs(o.sshConfig); err != nil {
-			return err
-		}
-	}
-	return nil
+	o.sshConfig, err = api.SSHConfig(o.sshConfig, getenv)
+	return err
 }
 
 // explain translates what keeps the daemon from starting.
@@ -150,7 +153,7 @@ func explain(err error) *api.Error {
 	case errors.As(err, &damaged), errors.As(err, &newer), errors.Is(err, store.ErrInUse):
 		code = api.CodeStore
 	case errors.As(err, &mistakes):
-		code = api.CodeConfig
+		code, hint = api.CodeConfig, "correct the file, or name another with --config or BROKER_CONFIG"
 	}
 	return &api.Error{Code: code, Message: err.Error(), Hint: hint}
 }

@@ -83,7 +83,7 @@ func New(t testing.TB, opts Options) *Broker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.env = append(b.env, opts.Env...)
+	b.env = append(append(b.env, b.raceSettings()), opts.Env...)
 	t.Cleanup(b.end)
 	return b
 }

@@ -147,6 +147,7 @@ func (b *Broker) end() {
 			await(strayTimeout, func() bool { return len(b.strays()) == 0 })
 		}
 	}
+	b.checkRaces()
 	if b.t.Failed() {
 		b.t.Logf("brokerd.log:\n%s", b.Log())
 	}

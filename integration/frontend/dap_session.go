@@ -44,10 +44,12 @@ func (c *DAP) Attach(ctx context.Context, args map[string]any) error {
 
 // SetBreakpoints sets a file's breakpoints by line and returns what the server made of them.
 func (c *DAP) SetBreakpoints(ctx context.Context, path string, lines ...int) ([]dap.Breakpoint, error) {
-	args := dap.SetBreakpointsArguments{Source: dap.Source{Name: filepath.Base(path), Path: path}, Breakpoints: []dap.SourceBreakpoint{}}
+	points := []dap.SourceBreakpoint{}
 	for _, l := range lines {
-		args.Breakpoints = append(args.Breakpoints, dap.SourceBreakpoint{Line: l})
+		points = append(points, dap.SourceBreakpoint{Line: l})
 	}
+	// go-dap's type leaves out an empty list, which debugpy never answers.
+	args := map[string]any{"source": dap.Source{Name: filepath.Base(path), Path: path}, "breakpoints": points}
 	var body dap.SetBreakpointsResponseBody
 	err := c.Call(ctx, "setBreakpoints", args, &body)
 	return body.Breakpoints, err

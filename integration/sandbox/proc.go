@@ -43,13 +43,8 @@ func Marked(mark string) ([]Process, error) {
 		if err != nil || variable(environ, MarkVariable) != mark {
 			continue
 		}
-		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
-		if err != nil {
-			continue
-		}
-		// PID (COMM) STATE … STARTTIME is field 22 (proc(5)); COMM may hold anything, so the last parenthesis counts.
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		fields, err := statFields(dir)
+		if err != nil || fields[0] == "Z" || fields[0] == "X" {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(dir))
@@ -65,6 +60,20 @@ func Marked(mark string) ([]Process, error) {
 		})
 	}
 	return found, nil
+}
+
+// statFields are the fields of a process's stat (proc(5)) from the third, STATE, on; STARTTIME is number 19 of them.
+func statFields(dir string) ([]string, error) {
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return nil, err
+	}
+	// PID (COMM) STATE …; COMM may hold anything, so the last parenthesis counts.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 20 {
+		return nil, fmt.Errorf("%s/stat has %d fields", dir, len(fields))
+	}
+	return fields, nil
 }
 
 func variable(environ []byte, name string) string {

@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Stock knows what there was when it was taken: processes that bear the mark, TCP ports on which they listen, files in the TMPDIR, and
-// workspaces. A workspace bears no mark, so those of other brokers on the machine are seen too: Left gives them the time to go.
+// workspaces. A workspace bears no mark, so those of other brokers on the machine are seen too where no process of theirs is in them any
+// more: Left gives them the time to go.
 type Stock struct {
 	mark   string
 	temp   string
@@ -62,7 +64,10 @@ func (s *Stock) Added() ([]string, error) {
 
 func (s *Stock) added() (map[string]string, error) {
 	all, err := s.look()
-	maps.DeleteFunc(all, func(key, _ string) bool { return s.before[key] })
+	maps.DeleteFunc(all, func(key, _ string) bool {
+		path, file := strings.CutPrefix(key, "file ")
+		return s.before[key] || file && foreign(path, s.mark)
+	})
 	return all, err
 }
 
@@ -95,4 +100,30 @@ func (s *Stock) look() (map[string]string, error) {
 		}
 	}
 	return all, nil
+}
+
+// foreign tells whether a workspace names a process that runs, with another mark than ours. Its records are files .dbk-PID, one line
+// each: VERSION BOOT PID START KIND GROUP ROLE and a dot.
+func foreign(workspace, mark string) bool {
+	records, err := filepath.Glob(filepath.Join(workspace, ".dbk-*"))
+	if err != nil {
+		return false
+	}
+	for _, r := range records {
+		text, err := os.ReadFile(r)
+		f := strings.Fields(string(text))
+		if err != nil || len(f) != 8 {
+			continue
+		}
+		dir := filepath.Join("/proc", f[2])
+		fields, err := statFields(dir)
+		if err != nil || fields[19] != f[3] {
+			continue // it has ended, and its pid may be another's now
+		}
+		environ, err := os.ReadFile(filepath.Join(dir, "environ"))
+		if err == nil && len(environ) > 0 && variable(environ, MarkVariable) != mark {
+			return true
+		}
+	}
+	return false
 }

@@ -12,11 +12,13 @@ dbk_boot() {
 }
 
 # dbk_ident PID sets dbk_state, dbk_pgid, dbk_sid and dbk_start; false if there is no such process.
-# The second field of stat may hold spaces and parentheses, so fields count from the last ") ".
+# The second field of stat may hold spaces, parentheses and line ends, so fields count from the last ") " of all lines.
 # Without /proc a session cannot be told (0), and the start time is ps's lstart.
 dbk_ident() {
 	if [ -r "$dbk_proc/self/stat" ]; then
-		{ IFS= read -r dbk_x <"$dbk_proc/$1/stat"; } 2>/dev/null || return 1
+		{
+			IFS= read -r dbk_x && while IFS= read -r dbk_y; do dbk_x="$dbk_x $dbk_y"; done
+		} 2>/dev/null <"$dbk_proc/$1/stat" || return 1
 		dbk_x=${dbk_x##*") "}
 		set -- $dbk_x
 		[ $# -ge 20 ] || return 1

@@ -2,7 +2,10 @@
 if [ -r "$dbk_proc/net/tcp" ]; then
 	dbk_rows=$(cat "$dbk_proc/net/tcp" "$dbk_proc/net/tcp6" 2>/dev/null | awk '$4 == "0A" { print "proc", $2, $8, $10 }')
 	printf '%s\n' "$dbk_rows"
-	ls -ln "$dbk_proc"/[0-9]*/fd 2>/dev/null | {
+	# A path that somebody's file descriptor leads to may have line ends in it, and so make up lines of this: -q prints none.
+	dbk_q=
+	if ls -lnq / >/dev/null 2>&1; then dbk_q=q; fi
+	ls -ln$dbk_q "$dbk_proc"/[0-9]*/fd 2>/dev/null | {
 		printf '%s\n' "$dbk_rows"
 		cat
 	} | awk '

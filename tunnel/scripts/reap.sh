@@ -31,17 +31,23 @@ dbk_snap() {
 dbk_scan() {
 	dbk_snap | awk -v recs="$dbk_recs" -v self="$2" -v how="$1" '
 	NR == 1 && $0 == "ps" { ps = 1; next }
-	{
+	ps {
 		p = $1
-		if (ps) {
-			pp[p] = $2; gr[p] = $3; se[p] = 0; st[p] = $4; at[p] = $5 "_" $6 "_" $7 "_" $8 "_" $9; nm[p] = $10
-		} else {
-			i = index($0, "("); rest = $0; sub(/^.*\) /, "", rest)
-			nm[p] = substr($0, i + 1, length($0) - length(rest) - i - 2)
-			split(rest, f, " ")
-			st[p] = f[1]; pp[p] = f[2]; gr[p] = f[3]; se[p] = f[4]; at[p] = f[20]
-			if (st[p] == "Z" && f[18] > 1) st[p] = "S"
-		}
+		pp[p] = $2; gr[p] = $3; se[p] = 0; st[p] = $4; at[p] = $5 "_" $6 "_" $7 "_" $8 "_" $9; nm[p] = $10
+		next
+	}
+	{
+		# Anybody can give a process a name with line ends in it, so a line is no record: that ends with the fifty numbers of
+		# the kernel, and a name of 15 bytes holds at most eight.
+		rec = rec == "" ? $0 : rec " " $0
+		rest = rec; sub(/^.*\) /, "", rest)
+		if (split(rest, f, " ") < 30) next
+		p = rec; sub(/ .*/, "", p)
+		i = index(rec, "(")
+		nm[p] = substr(rec, i + 1, length(rec) - length(rest) - i - 2)
+		st[p] = f[1]; pp[p] = f[2]; gr[p] = f[3]; se[p] = f[4]; at[p] = f[20]
+		if (st[p] == "Z" && f[18] > 1) st[p] = "S"
+		rec = ""
 	}
 	END {
 		n = split(recs, r, " ")
@@ -53,11 +59,15 @@ dbk_scan() {
 			if (q[3] == "g" && gr[p] == q[4] && q[4] > 1) group[q[4]] = 1
 		}
 		for (p in at) if ((se[p] in sess) || (gr[p] in group)) mine[p] = 1
+		# Whatever is recorded: not the first process, nor those above us (the SSH server, the broker), nor all below them.
+		never[1] = never[0] = 1
+		for (p = pp[self]; p in at && !(p in never); p = pp[p]) never[p] = 1
+		for (p in never) delete mine[p]
 		not[self] = 1
 		do {
 			more = 0
 			for (p in at) {
-				if (!(p in mine) && (pp[p] in mine)) { mine[p] = 1; more = 1 }
+				if (!(p in mine) && !(p in never) && (pp[p] in mine)) { mine[p] = 1; more = 1 }
 				if (!(p in not) && (pp[p] in not)) { not[p] = 1; more = 1 }
 			}
 		} while (more)

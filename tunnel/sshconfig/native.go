@@ -47,8 +47,8 @@ func flatten(file, home string) (text string, dropped []string) {
 
 // read is what stands in for `ssh -G` where there is no ssh.
 func (r *Resolver) read(d destination) (settings, error) {
-	if r.file != "" && !exists(r.file) {
-		return nil, fmt.Errorf("read %s: no such file", r.file)
+	if err := r.checkFile(); err != nil {
+		return nil, err
 	}
 	text, dropped := flatten(r.file, r.user.home)
 	config, err := ssh_config.DecodeBytes([]byte(text))
@@ -113,14 +113,22 @@ func (r *Resolver) fillIn(d destination, values settings) {
 	}
 }
 
+// checkFile tells whether the file of `ssh -F` is there: a user's own may be missing, one that is named may not.
+func (r *Resolver) checkFile() error {
+	if r.file == "" || r.file == "none" || exists(r.file) { // ssh(1): "none" is no file at all
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrNoFile, r.file)
+}
+
 // Hosts lists the hosts that the configuration names, without patterns, in the order of the files. A file or line that cannot
 // be read hides none of the others.
 func (r *Resolver) Hosts(ctx context.Context) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if r.file != "" && !exists(r.file) {
-		return nil, fmt.Errorf("read %s: no such file", r.file)
+	if err := r.checkFile(); err != nil {
+		return nil, err
 	}
 	text, _ := flatten(r.file, r.user.home)
 	var hosts []string

@@ -21,9 +21,12 @@ const (
 	maxCached = 512 // answers of `ssh -G`
 )
 
+// ErrNoFile says that the file of Options.File is not there.
+var ErrNoFile = errors.New("no such ssh configuration file")
+
 // Options set up a Resolver.
 type Options struct {
-	// File is the configuration to read in place of the user's and the system's, as `ssh -F` does; "" is theirs.
+	// File is the configuration to read in place of the user's and the system's, as `ssh -F` does; "" is theirs, "none" is no file.
 	File string
 	// SSH is the ssh program; "" looks it up in PATH. Where there is none, the files are read without it.
 	SSH string
@@ -62,10 +65,13 @@ func NewResolver(options Options) *Resolver {
 // Resolve turns alias (a host, user@host or ssh://user@host:port) into a Target. env is the environment of whoever asks,
 // K=V, for Match exec and ${VARIABLES}; nil is our own.
 //
-// Errors wrap ErrBadName where the name is none, and else tunnel.ErrHostUnresolvable.
+// Errors wrap ErrBadName where the name is none, ErrNoFile where Options.File is missing, and else tunnel.ErrHostUnresolvable.
 func (r *Resolver) Resolve(ctx context.Context, alias string, env []string) (tunnel.Target, error) {
 	d, err := parseDestination(alias)
 	if err != nil {
+		return tunnel.Target{}, err
+	}
+	if err := r.checkFile(); err != nil {
 		return tunnel.Target{}, err
 	}
 	if env == nil {

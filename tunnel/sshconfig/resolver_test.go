@@ -198,7 +198,7 @@ func TestResolveFailures(t *testing.T) {
 	}
 	missing := filepath.Join(t.TempDir(), "nosuch")
 	for kind, r := range map[string]*Resolver{"ssh": withSSH(t, missing), "native": without(missing)} {
-		if _, err := r.Resolve(t.Context(), "a", nil); !errors.Is(err, tunnel.ErrHostUnresolvable) {
+		if _, err := r.Resolve(t.Context(), "a", nil); !errors.Is(err, ErrNoFile) {
 			t.Errorf("%s: no such file: %v", kind, err)
 		}
 	}

@@ -4,6 +4,7 @@ package expect
 
 import (
 	"context"
+	"net"
 	"regexp"
 	"testing"
 	"time"
@@ -25,7 +26,13 @@ type DAP struct {
 // DialDAP connects to addr. The connection is closed when the test ends.
 func DialDAP(t testing.TB, addr string) DAP {
 	t.Helper()
-	c := must(t, func(ctx context.Context) (*frontend.DAP, error) { return frontend.DialDAP(ctx, addr) })
+	return newDAP(t, must(t, func(ctx context.Context) (*frontend.DAP, error) { return frontend.DialDAP(ctx, addr) }))
+}
+
+// NewDAP speaks over conn, which is closed when the test ends.
+func NewDAP(t testing.TB, conn net.Conn) DAP { return newDAP(t, frontend.NewDAP(conn)) }
+
+func newDAP(t testing.TB, c *frontend.DAP) DAP {
 	t.Cleanup(func() { c.Close(); show(t, "DAP", c.Transcript()) })
 	return DAP{c, t}
 }
@@ -72,6 +79,9 @@ func (d DAP) WaitStopped(reason string) dap.StoppedEventBody {
 	}
 	return s
 }
+
+// Threads lists the threads.
+func (d DAP) Threads() []dap.Thread { d.t.Helper(); return must(d.t, d.DAP.Threads) }
 
 // Stack returns a stopped thread's frames.
 func (d DAP) Stack(thread int) []dap.StackFrame {
@@ -128,13 +138,13 @@ type CDP struct {
 // DialCDP asks the inspector at addr for its target and connects to it. The connection is closed when the test ends.
 func DialCDP(t testing.TB, addr string) CDP {
 	t.Helper()
-	c := must(t, func(ctx context.Context) (*frontend.CDP, error) {
-		url, err := frontend.CDPTarget(ctx, addr)
-		if err != nil {
-			return nil, err
-		}
-		return frontend.DialCDP(ctx, url)
-	})
+	return DialCDPAt(t, must(t, func(ctx context.Context) (string, error) { return frontend.CDPTarget(ctx, addr) }))
+}
+
+// DialCDPAt connects to a websocket's URL. The connection is closed when the test ends.
+func DialCDPAt(t testing.TB, url string) CDP {
+	t.Helper()
+	c := must(t, func(ctx context.Context) (*frontend.CDP, error) { return frontend.DialCDP(ctx, url) })
 	t.Cleanup(func() { c.Abort(); show(t, "CDP", c.Transcript()) })
 	return CDP{c, t}
 }

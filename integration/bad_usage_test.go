@@ -1,0 +1,80 @@
+package integration_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/brokertest"
+)
+
+// TestWrongUsage: what makes no sense is refused before a daemon is started, with status 2 and a word on what would make sense.
+func TestWrongUsage(t *testing.T) {
+	t.Parallel()
+	s := station{Broker: brokertest.New(t, brokertest.Options{})}
+	tests := []struct {
+		name string
+		args []string
+		say  string
+	}{
+		{"nothing to debug", []string{"open", ":python"}, "nothing to debug"},
+		{"nothing to debug there", []string{"open", "box:go"}, "nothing to debug"},
+		{"nothing behind the dashes", []string{"open", ":python", "--"}, "no program"},
+		{"unknown language", []string{"open", "box:cobol", "--", "a"}, "unknown language \"cobol\""},
+		{"no language", []string{"open", "box", "--", "a"}, "language is missing"},
+		{"no host", []string{"open"}, "HOST:LANG"},
+		{"program without dashes", []string{"open", ":python", "app.py"}, "--"},
+		{"unknown flag", []string{"open", ":python", "--frobnicate", "--", "a"}, "frobnicate"},
+		{"unknown command", []string{"opne", ":python"}, "opne"},
+		{"two ways to", []string{"open", ":python", "--port", "1234", "--", "a"}, "two ways"},
+		{"wait and no-wait", []string{"open", ":python", "--wait", "--no-wait", "--", "a"}, "--no-wait"},
+		{"port 0", []string{"open", ":python", "--port", "0"}, "0"},
+		{"port too high", []string{"open", ":python", "--port", "65536"}, "65536"},
+		{"port no number", []string{"open", ":python", "--port", "http"}, "http"},
+		{"local port too high", []string{"open", ":python", "--local-port", "70000", "--", "a"}, "70000"},
+		{"ttl no time", []string{"open", ":python", "--ttl", "soon", "--", "a"}, "soon"},
+		{"ttl negative", []string{"open", ":python", "--ttl", "-1h", "--", "a"}, "too short"},
+		{"ttl zero", []string{"open", ":python", "--ttl", "0", "--", "a"}, "too short"},
+		{"ttl too long", []string{"open", ":python", "--ttl", "9000h", "--", "a"}, "30 days"},
+		{"env without =", []string{"open", ":python", "--env", "SECRETVALUE", "--", "a"}, "K=V"},
+		{"env without name", []string{"open", ":python", "--env", "=SECRETVALUE", "--", "a"}, "K=V"},
+		{"env not UTF-8", []string{"open", ":python", "--env", "A=SECRETVALUE\xff", "--", "a"}, "UTF-8"},
+		{"argument not UTF-8", []string{"open", ":python", "--", "a", "\xff\xfe"}, "UTF-8"},
+		{"map without =", []string{"open", ":python", "--map", "/a", "--", "a"}, "LOCAL=REMOTE"},
+		{"empty cwd", []string{"open", ":python", "--cwd", "", "--", "a"}, "--cwd"},
+		{"not built: pid", []string{"open", ":python", "--pid", "1"}, "pid"},
+		{"not built: match", []string{"open", ":python", "--match", "x"}, "match"},
+		{"not built: observe", []string{"open", ":python", "--observe", "--", "a"}, "observe"},
+		{"not built: sudo", []string{"open", ":python", "--sudo", "--", "a"}, "sudo"},
+		{"not built: relay", []string{"open", ":python", "--relay", "auto", "--", "a"}, "relay"},
+		{"not built: forward", []string{"forward", "box"}, "forward"},
+		{"close nothing", []string{"close"}, "--all"},
+		{"close keep", []string{"close", "--keep", "abcdef"}, "keep"},
+		{"show nothing", []string{"show"}, "show"},
+		{"list with an argument", []string{"list", "x"}, "x"},
+		{"show a bad id", []string{"show", "../../etc/passwd"}, "id"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := s.complains(t, complaint{2, api.CodeUsage, []string{tt.say}}, tt.args...)
+			if strings.Contains(e.Message+e.Hint, "SECRETVALUE") {
+				t.Errorf("repeats what may be a secret: %+v", e)
+			}
+		})
+	}
+	if _, err := os.Lstat(s.Socket()); err == nil {
+		t.Error("a daemon was started for it")
+	}
+}
+
+// TestUnknownSession: status 3 and the way to the ids, whatever is asked of it.
+func TestUnknownSession(t *testing.T) {
+	t.Parallel()
+	s := station{Broker: brokertest.New(t, brokertest.Options{})}
+	for _, verb := range []string{"show", "close", "logs"} {
+		t.Run(verb, func(t *testing.T) {
+			s.complains(t, complaint{3, api.CodeUnknownSession, []string{"zzzzzz", "brokerctl list"}}, verb, "zzzzzz")
+		})
+	}
+}

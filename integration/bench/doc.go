@@ -1,0 +1,10 @@
+// Package bench measures the built brokerd and brokerctl against what a user would do without them, both in one run and taking turns,
+// so that the ratios hold on a machine that does other things too. `make bench` runs it. Nothing is asserted on time.
+//
+//	step  one step of a debugger, all questions that an editor asks after it, through the session's port, through `ssh -L`, and straight
+//	open  `brokerctl open` until it returns, on a link that is up and with a daemon that has to be started, against one ssh command
+//	      that starts the debug server and forwards a port
+//	idle  brokerd's memory and CPU with 1, 10 and 100 sessions that nobody uses, against as many `ssh -N -L`
+//
+// Everything runs over the real OpenSSH sshd on loopback, against real debug servers. The package holds benchmarks only, and needs /proc.
+package bench
