@@ -25,6 +25,7 @@ type entry struct {
 	waiters   []*waiter
 	line      string   // the last line of progress, for who comes late
 	agents    []string // agent sockets of the callers, the newest first
+	tried     []string // of them, those that the dial knows
 }
 
 // waiter is a caller that waits for a dial.
@@ -99,6 +100,7 @@ func (p *Pool) forget(e *entry) {
 func (e *entry) dial(ctx context.Context) (*Conn, error) {
 	e.pool.mu.Lock()
 	agents := slices.Clone(e.agents)
+	e.tried = agents
 	e.pool.mu.Unlock()
 	return e.pool.dialer.dial(ctx, e.target, agents, e.tell)
 }
@@ -124,6 +126,13 @@ func (e *entry) remember(caller Caller) {
 	agents := slices.DeleteFunc(slices.Clone(e.agents), func(s string) bool { return s == caller.AuthSock })
 	agents = append([]string{caller.AuthSock}, agents...)
 	e.agents = agents[:min(len(agents), maxAgents)]
+}
+
+// missed tells whether the caller's agent came too late for the dial.
+func (e *entry) missed(caller Caller) bool {
+	e.pool.mu.Lock()
+	defer e.pool.mu.Unlock()
+	return caller.AuthSock != "" && !slices.Contains(e.tried, caller.AuthSock)
 }
 
 // wait returns when the entry has a link, or has none, or ctx is done. It hands on progress meanwhile.

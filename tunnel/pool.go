@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -88,15 +89,23 @@ func (p *Pool) Run(ctx context.Context) error {
 // nil; it hears, on this goroutine, what the dial is at. name is what the user called the host.
 //
 // The Host counts as a user of the link until its Release, which may be called more than once. Its Done is closed when the
-// link is lost; the next call of Host then dials again.
+// link is lost; the next call of Host then dials again. A caller that waited for another's dial, which was refused without the agent of
+// this one, has a dial of its own.
 func (p *Pool) Host(ctx context.Context, name string, target Target, caller Caller, progress func(string)) (Host, error) {
-	e, w, err := p.join(target, caller)
-	if err != nil {
-		return nil, err
-	}
-	if err := w.wait(ctx, e, progress); err != nil {
+	var e *entry
+	var w *waiter
+	for {
+		var err error
+		if e, w, err = p.join(target, caller); err != nil {
+			return nil, err
+		}
+		if err = w.wait(ctx, e, progress); err == nil {
+			break
+		}
 		p.leave(e, w)
-		return nil, err
+		if ctx.Err() != nil || !errors.Is(err, ErrAuth) || !e.missed(caller) {
+			return nil, err
+		}
 	}
 	p.mu.Lock()
 	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // runPool runs a pool until the test ends.
@@ -193,4 +196,51 @@ func TestPoolClose(t *testing.T) {
 		t.Errorf("Host = %v, want ErrPoolClosed", err)
 	}
 	h.Release()
+}
+
+// Two shells ask for one host at the same time, and only the second one's agent has the key: the first one's failure is not the second
+// one's.
+func TestPoolLateAgent(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	server := startSSHD(t, []ssh.PublicKey{newKey(t, "ed25519", key, "").PublicKey()})
+	hop := server.hop(t)
+	hop.IdentityAgent = ""
+	target := NewTarget([]Hop{hop})
+	p := runPool(t, PoolOptions{})
+
+	// The first one's agent is there, says nothing, and goes.
+	sock := filepath.Join(shortDir(t), "s")
+	l, err := net.Listen("unix", sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	first := make(chan error, 1)
+	go func() {
+		_, err := p.Host(t.Context(), "box", target, Caller{AuthSock: sock}, nil)
+		first <- err
+	}()
+	silent, err := l.Accept() // the first one's dial is on its way
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := startAgent(t, 0, key)
+	joined := make(chan struct{})
+	second := make(chan error, 1)
+	var once sync.Once
+	go func() {
+		h, err := p.Host(t.Context(), "box", target, Caller{AuthSock: good}, func(string) { once.Do(func() { close(joined) }) })
+		if err == nil {
+			h.Release()
+		}
+		second <- err
+	}()
+	<-joined
+	_ = silent.Close()
+	if err := <-first; !errors.Is(err, ErrAuth) {
+		t.Errorf("first: %v, want ErrAuth", err)
+	}
+	if err := <-second; err != nil {
+		t.Errorf("second: %v", err)
+	}
 }
