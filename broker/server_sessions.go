@@ -51,8 +51,9 @@ func (b *Broker) serveOpen(w http.ResponseWriter, r *http.Request) error {
 		out.send(api.OpenEvent{Error: v.Error})
 		return nil
 	}
-	if out.send(api.OpenEvent{Session: &v}) != nil || r.Context().Err() != nil {
-		s.cancel(errCancelled) // it got ready for nobody
+	// Whoever has gone before this line is written does not know of the session; who goes after it has what was asked for.
+	if r.Context().Err() != nil || out.send(api.OpenEvent{Session: &v}) != nil {
+		s.cancel(errCancelled)
 	}
 	return nil
 }

@@ -111,6 +111,27 @@ func TestOpenForNobody(t *testing.T) {
 	}
 }
 
+// Who has been told of the session may go at once.
+func TestOpenAndGo(t *testing.T) {
+	f := newFixture(t, fakeAdapter{})
+	c, stop := serve(t, f)
+	v, err := c.Open(t.Context(), api.OpenRequest{Lang: "java"}, func(api.OpenEvent) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	stop() // every request has been answered to its end
+	s, _, err := f.b.find(v.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.done:
+		t.Errorf("the session ended: %+v", s.snapshot().Error)
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
 // The error of an open comes when all is clean again.
 func TestOpenErrorComesLast(t *testing.T) {
 	f := newFixture(t, fakeAdapter{})

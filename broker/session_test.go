@@ -50,7 +50,7 @@ type fixture struct {
 	b     *Broker
 	host  *fakeHost
 	store *store.Store
-	stop  func()
+	stop  func() // ends Run
 }
 
 func newFixture(t *testing.T, a adapters.Adapter) *fixture {
@@ -86,10 +86,12 @@ func newFixtureAt(t *testing.T, a adapters.Adapter, host *fakeHost, db string) *
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		st.Close()
 		f.stop = func() {}
 	}
-	t.Cleanup(func() { f.stop() })
+	t.Cleanup(func() {
+		f.stop()
+		st.Close()
+	})
 	return f
 }
 
