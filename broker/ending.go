@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// endWait bounds all that is said to a host when a session ends: `brokerctl stop` waits for 30 s. A Reap takes 7 s there at most,
+	// endWait bounds all that is said to a host when a session ends: `brokerctl stop` waits for 30 s. A Reap takes 8 s there at most,
 	// and a login shell's time.
-	endWait = 20 * time.Second
+	endWait = 16 * time.Second
 	// stopWait bounds a debug server's way to its own end, within endWait.
 	stopWait = 5 * time.Second
 	// settleWait bounds how long a program is told to run on, within endWait.
