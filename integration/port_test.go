@@ -96,6 +96,16 @@ func (h *byHand) runsOn() {
 	h.await(n+3, "tick")
 }
 
+// visited has a front end stop at a breakpoint and leave, and demands that the program runs on.
+func (h *byHand) visited(s api.Session, attach map[string]any, path string, line int) {
+	h.t.Helper()
+	d := expect.DialDAP(h.t, s.Local)
+	d.Begin(attach, path, line)
+	d.WaitStopped("breakpoint")
+	d.Disconnect(false)
+	h.runsOn()
+}
+
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -124,12 +134,7 @@ func TestPortPython(t *testing.T) {
 	h := startByHand(t, port, "tick", python, "-Xfrozen_modules=off", "-m", "debugpy", "--listen", "127.0.0.1:"+strconv.Itoa(port), path)
 	s := openPort(t, w, "python", port)
 	for range 2 {
-		d := expect.DialDAP(t, s.Local)
-		d.Begin(pythonAttach(), path, line)
-		d.WaitStopped("breakpoint")
-		d.Disconnect(false)
-		d.Close()
-		h.runsOn()
+		h.visited(s, pythonAttach(), path, line)
 	}
 	w.Close(s.ID)
 	h.runsOn()
@@ -144,12 +149,7 @@ func TestPortGo(t *testing.T) {
 	h := startByHand(t, port, "tick", dlv, "exec", "--headless", "--accept-multiclient", "--continue", "--listen=127.0.0.1:"+strconv.Itoa(port), programs.BuildGo(t, "ticker"))
 	s := openPort(t, w, "go", port)
 	for range 2 {
-		d := expect.DialDAP(t, s.Local)
-		d.Begin(delveAttach(), path, line)
-		d.WaitStopped("breakpoint")
-		d.Disconnect(false)
-		d.Close()
-		h.runsOn()
+		h.visited(s, delveAttach(), path, line)
 	}
 	// close while a front end stands at a breakpoint: the program is not ours, and runs on.
 	d := expect.DialDAP(t, s.Local)
