@@ -158,7 +158,7 @@ func (h *fakeHost) Listeners(ctx context.Context) ([]tunnel.Listener, error) {
 		return h.sockets, nil
 	}
 	a := h.server.Addr().(*net.TCPAddr)
-	return []tunnel.Listener{{Addr: a.IP.String(), Port: a.Port, UID: 1}}, nil
+	return []tunnel.Listener{{Addr: a.IP.String(), Port: a.Port, UID: -1}}, nil
 }
 func (h *fakeHost) Done() <-chan struct{} { return h.lostC }
 func (h *fakeHost) Err() error {
