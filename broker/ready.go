@@ -215,6 +215,7 @@ func (s *session) inspect(ctx context.Context, r *rig, req adapters.Request) err
 			continue
 		}
 		found = true
+		r.listenerPID = l.PID
 		if ip := net.ParseIP(l.Addr); ip == nil || !ip.IsLoopback() {
 			if req.Mode == adapters.Launch {
 				return apiErrorf(api.CodeExposed, "it has been stopped; this is a mistake in how it was started", "%s listens on %s, beyond loopback", r.plan.Server, net.JoinHostPort(l.Addr, strconv.Itoa(port)))
