@@ -5,7 +5,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 )
 
 // The program's end is the server's, with its status and its own words; the adapter goes with it.
@@ -53,16 +52,13 @@ func TestDebugpyExit(t *testing.T) {
 // awaitClosed waits until nothing listens any more.
 func awaitClosed(t *testing.T, addr string) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
+	eventually(t, "end of "+addr, func() bool {
 		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			return
+		if err == nil {
+			_ = conn.Close()
 		}
-		_ = conn.Close()
-		if time.Now().After(deadline) {
-			t.Fatalf("%s still listens", addr)
-		}
-	}
+		return err != nil
+	})
 }
 
 // The bootstrap's lines are told from the program's, and a program cannot fake them.

@@ -103,6 +103,12 @@ func goldenPlans() map[string]goldenPlan {
 		"node-wait": {NewNode(), Request{Mode: Launch, Program: []string{"app.js", "-x"}, Wait: true, Host: linux, Facts: map[string]string{
 			nodeProbe: records("cwd=/home/ann", "node=/usr/bin/node", "version=v20.20.2\n"),
 		}}},
+		"node-shared": {NewNode(), Request{Mode: Launch, Program: []string{"app.js"}, Wait: true, Host: busy, Facts: map[string]string{
+			nodeProbe: records("cwd=/Users/ann", "node=/usr/bin/node", "version=v20.20.2\n"),
+		}}},
+		"node-published": {NewNode(), Request{Mode: Launch, Program: []string{"--inspect-publish-uid=http", "app.js"}, Wait: true, Host: busy, Facts: map[string]string{
+			nodeProbe: records("cwd=/Users/ann", "node=/usr/bin/node", "version=v20.20.2\n"),
+		}}},
 		"node-old": {NewNode(), Request{Mode: Launch, Program: []string{"--flag", "app.js"}, Host: busy, Facts: map[string]string{
 			nodeProbe: records("cwd=/Users/ann", "node=/usr/bin/node", "version=v10.2.0"),
 		}}},

@@ -41,13 +41,16 @@ func TestJDWPFrontEndLeavesAndComesBack(t *testing.T) {
 			s.line("announcement once more", func(string) bool { return s.count(javaReady) > round })
 		}
 		jdb := expect.StartJdb(t, tools.Need(t, tools.Java).Jdb, s.address, "testdata/java")
+		if round == 0 { // jdb forgets its threads if it is asked before it has taken in the start
+			eventually(t, "thread of jdb's", func() bool { return strings.Contains(jdb.Transcript(), "main[1]") })
+		}
 		jdb.Ask("stop in Ticker.tick", `(Deferring|Set) breakpoint|Set deferred`)
 		if round == 0 {
 			must(t, "resume", jdb.Send("resume"))
 		}
-		jdb.Expect(`Breakpoint hit`)
+		jdb.Expect(`(?s)Breakpoint hit.*main\[1\] `) // before its prompt it knows no frame
 		jdb.Ask("print i", `i = \d+`)
-		jdb.Ask("next", `Step completed`)
+		jdb.Ask("next", `(?s)Step completed.*main\[1\] `)
 		if round == 0 {
 			jdb.Kill()
 		} else {

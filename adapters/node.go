@@ -3,6 +3,7 @@ package adapters
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,7 +87,7 @@ func (n node) Plan(req Request) (Plan, error) {
 	if nodeHidesUID(version) {
 		// Only the broker is to know the websocket's path: whoever knows it may run code in the program.
 		plan.Argv = append(plan.Argv, "--inspect-publish-uid=stderr")
-		plan.SecretPath = true
+		plan.SecretPath = !slices.ContainsFunc(req.Program, func(arg string) bool { return strings.HasPrefix(arg, "--inspect") })
 	}
 	plan.Argv = append(plan.Argv, req.Program...)
 	if version != "" {

@@ -128,23 +128,19 @@ func (s *server) awaitReady() {
 	}
 }
 
-// awaitEndpoint polls for the file: there is no event to be had from another process.
 func (s *server) awaitEndpoint() {
 	s.t.Helper()
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		data, err := os.ReadFile(s.plan.Ready.EndpointFile)
-		var endpoints struct {
-			Client struct {
-				Host string
-				Port json.Number
-			}
-		}
-		if err == nil && json.Unmarshal(data, &endpoints) == nil {
-			s.address = net.JoinHostPort(endpoints.Client.Host, endpoints.Client.Port.String())
-			return
+	var endpoints struct {
+		Client struct {
+			Host string
+			Port json.Number
 		}
 	}
-	s.t.Fatalf("no endpoint file; output:\n%s", s.output())
+	eventually(s.t, "endpoint file", func() bool {
+		data, err := os.ReadFile(s.plan.Ready.EndpointFile)
+		return err == nil && json.Unmarshal(data, &endpoints) == nil
+	})
+	s.address = net.JoinHostPort(endpoints.Client.Host, endpoints.Client.Port.String())
 }
 
 // dial opens a connection to the server, as the broker would through the host.
@@ -204,7 +200,13 @@ func (s *server) line(what string, want func(string) bool) string {
 	s.t.Helper()
 	l, ok := s.await(want)
 	if !ok {
-		s.t.Fatalf("no %s; output:\n%s", what, s.output())
+		state := "it runs"
+		select {
+		case <-s.ended:
+			state = s.cmd.ProcessState.String()
+		default:
+		}
+		s.t.Fatalf("no %s (%s); output:\n%s", what, state, s.output())
 	}
 	return l
 }
@@ -286,6 +288,16 @@ func planned(t testing.TB, a Adapter, req Request) Plan {
 		must(t, "write", os.WriteFile(filepath.Join(req.Workspace, f.Name), f.Data, 0o600))
 	}
 	return plan
+}
+
+// eventually polls what has no event to wait for.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no %s", what)
+		}
+	}
 }
 
 // shortDir makes a directory whose path fits into a socket's address.

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"slices"
@@ -26,6 +25,8 @@ type fakeHost struct {
 	silent     bool // the process never announces itself
 	server     net.Listener
 	hung       chan struct{} // what is asked once it is closed is never answered
+	sockets    []tunnel.Listener
+	adopted    []int
 }
 
 func newFakeHost(endpoint string) *fakeHost {
@@ -123,8 +124,11 @@ func (h *fakeHost) ReadFile(context.Context, string, int64) ([]byte, error) {
 	return nil, tunnel.ErrNoSuchFile
 }
 func (h *fakeHost) WriteFile(context.Context, string, []byte, uint32) error { return nil }
-func (h *fakeHost) Adopt(context.Context, string, int, bool) (tunnel.ProcessID, error) {
-	return tunnel.ProcessID{}, errors.New("nothing to adopt")
+func (h *fakeHost) Adopt(_ context.Context, _ string, pid int, _ bool) (tunnel.ProcessID, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.adopted = append(h.adopted, pid)
+	return tunnel.ProcessID{Boot: "boot", PID: pid, Start: "2"}, nil
 }
 
 func (h *fakeHost) Reap(ctx context.Context, workspace string) ([]string, error) {
@@ -150,11 +154,11 @@ func (h *fakeHost) Listeners(ctx context.Context) ([]tunnel.Listener, error) {
 	if err := h.wait(ctx); err != nil {
 		return nil, err
 	}
-	if h.server == nil {
-		return nil, nil
+	if h.sockets != nil || h.server == nil {
+		return h.sockets, nil
 	}
 	a := h.server.Addr().(*net.TCPAddr)
-	return []tunnel.Listener{{Addr: a.IP.String(), Port: a.Port, UID: 1}}, nil
+	return []tunnel.Listener{{Addr: a.IP.String(), Port: a.Port, UID: -1}}, nil
 }
 func (h *fakeHost) Done() <-chan struct{} { return h.lostC }
 func (h *fakeHost) Err() error {

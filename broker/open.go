@@ -203,7 +203,7 @@ func (s *session) launch(ctx context.Context, r *rig, req adapters.Request) erro
 	pid := proc.ID().PID
 	s.cur.PID = &pid
 	s.log.Info("started", "pid", pid, "server", r.plan.Server)
-	w := s.pump(r, proc)
+	w := s.pump(ctx, r, proc)
 	r.watchExit(ctx, proc)
 	return s.awaitReady(ctx, r, w)
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"slices"
 	"strings"
@@ -12,10 +13,15 @@ import (
 )
 
 const (
-	maxLogBytes = 2 << 20 // text kept a session; the oldest lines go first
+	maxLogBytes = 2 << 20 // kept a session; the oldest lines go first
 	maxLogLine  = 16 << 10
+	// lineCost is what a line takes beside its text: else empty ones would be kept by the million.
+	lineCost   = 64
+	readBuffer = 4 << 10 // a stream's, for the life of the program: most print little
 	// partialWait is how long an unfinished line may wait for its end before it is shown: a prompt has none.
 	partialWait = 200 * time.Millisecond
+	// partingWait is how long the last output may take to arrive once everything else of the session is gone.
+	partingWait = 2 * time.Second
 )
 
 // output keeps what a debuggee and its debug server printed, the last maxLogBytes of it.
@@ -32,15 +38,12 @@ type output struct {
 func (o *output) add(stream, text string, now time.Time) {
 	o.mu.Lock()
 	o.lines = append(o.lines, api.LogLine{Time: now, Stream: stream, Text: text})
-	o.bytes += len(text) + 1
-	drop := 0
-	for o.bytes > maxLogBytes && drop < len(o.lines)-1 {
-		o.bytes -= len(o.lines[drop].Text) + 1
-		drop++
-	}
-	if drop > 0 {
-		o.lines = append([]api.LogLine(nil), o.lines[drop:]...)
-		o.first += drop
+	o.bytes += len(text) + lineCost
+	for o.bytes > maxLogBytes && len(o.lines) > 1 {
+		o.bytes -= len(o.lines[0].Text) + lineCost
+		o.lines[0] = api.LogLine{}
+		o.lines = o.lines[1:] // append moves what is left now and then; moving it for each line would cost a busy program's log dearly
+		o.first++
 	}
 	o.mu.Unlock()
 	o.tracker.Bump()
@@ -67,9 +70,24 @@ func (o *output) since(n int) (lines []api.LogLine, next int, ended bool) {
 func (o *output) tail(limit, maxLine int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return tailOf(o.lines, limit, maxLine)
+}
+
+// telling is tail without what the debug server says of itself, unless that is all there is.
+func (o *output) telling(limit, maxLine int) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	program := slices.DeleteFunc(slices.Clone(o.lines), func(l api.LogLine) bool { return l.Stream == "server" })
+	if len(program) == 0 {
+		program = o.lines
+	}
+	return tailOf(program, limit, maxLine)
+}
+
+func tailOf(lines []api.LogLine, limit, maxLine int) string {
 	var last []string
-	for size, i := 0, len(o.lines)-1; i >= 0; i-- {
-		text := o.lines[i].Text
+	for size, i := 0, len(lines)-1; i >= 0; i-- {
+		text := lines[i].Text
 		if len(text) > maxLine {
 			text = strings.ToValidUTF8(text[:maxLine], "") + "…"
 		}
@@ -87,16 +105,23 @@ func (o *output) tail(limit, maxLine int) string {
 }
 
 // splitLines reads r to its end and calls emit for each line, without its line end. A line longer than maxLogLine comes in pieces;
-// one that is not finished comes after partialWait. It returns when r has ended; r must be closed by whoever wants it to return.
-func splitLines(r io.Reader, emit func(line string)) {
+// one that is not finished comes after partialWait. It returns when r has ended, and partingWait after ctx at the latest: r ends when
+// the far side says so, which may have lost the will to.
+func splitLines(ctx context.Context, r io.Reader, emit func(line string)) {
 	chunks := make(chan []byte)
-	go func() { // ends with r; the loop below reads until then
+	left := make(chan struct{})
+	defer close(left)
+	go func() { // ends with r, which ends with the host's connection at the latest
 		defer close(chunks)
-		buf := make([]byte, 32<<10)
+		buf := make([]byte, readBuffer)
 		for {
 			n, err := r.Read(buf)
 			if n > 0 {
-				chunks <- bytes.Clone(buf[:n])
+				select {
+				case chunks <- bytes.Clone(buf[:n]):
+				case <-left:
+					return
+				}
 			}
 			if err != nil {
 				return
@@ -112,8 +137,18 @@ func splitLines(r io.Reader, emit func(line string)) {
 			partial = nil
 		}
 	}
+	parting := time.NewTimer(time.Hour)
+	defer parting.Stop()
+	parting.Stop()
+	ending := ctx.Done()
 	for {
 		select {
+		case <-ending:
+			ending = nil
+			parting.Reset(partingWait)
+		case <-parting.C:
+			flush()
+			return
 		case chunk, ok := <-chunks:
 			if !ok {
 				flush()

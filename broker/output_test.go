@@ -25,7 +25,7 @@ func TestSplitLines(t *testing.T) {
 	} {
 		for _, r := range []io.Reader{strings.NewReader(tc.in), iotest.OneByteReader(strings.NewReader(tc.in))} {
 			var got []string
-			splitLines(r, func(l string) { got = append(got, l) })
+			splitLines(t.Context(), r, func(l string) { got = append(got, l) })
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("%s: got %d lines %.80q, want %d", tc.name, len(got), got, len(tc.want))
 			}
@@ -39,7 +39,7 @@ func TestPromptIsShown(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		splitLines(r, func(l string) { got <- l })
+		splitLines(t.Context(), r, func(l string) { got <- l })
 	}()
 	io.WriteString(w, "name? ")
 	if l := <-got; l != "name? " {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"regexp"
 	"strconv"
 	"sync"
@@ -32,7 +31,7 @@ type watchers struct {
 }
 
 // pump starts the goroutines that read a process's output: into the session's log, and to whoever looks for certain lines.
-func (s *session) pump(r *rig, proc tunnel.Process) *watchers {
+func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watchers {
 	w := &watchers{announced: make(chan []string, 1), notices: make(chan string, 16)}
 	ending := make(chan struct{})
 	drained := make(chan struct{})
@@ -40,8 +39,8 @@ func (s *session) pump(r *rig, proc tunnel.Process) *watchers {
 	r.over, r.ending, r.drained = over, ending, drained
 	plan := r.plan
 	var announceOnce, overOnce, endOnce sync.Once
-	read := func(from io.Reader, stream string) {
-		splitLines(from, func(line string) {
+	read := func(ctx context.Context, from io.Reader, stream string) {
+		splitLines(ctx, from, func(line string) {
 			stream := stream
 			if plan.Ready.Line != nil {
 				if m := plan.Ready.Line.FindStringSubmatch(line); m != nil {
@@ -70,8 +69,8 @@ func (s *session) pump(r *rig, proc tunnel.Process) *watchers {
 	}
 	var both sync.WaitGroup
 	both.Add(2)
-	r.guarded(func() { defer both.Done(); read(proc.Stdout(), "stdout") })
-	r.guarded(func() { defer both.Done(); read(proc.Stderr(), "stderr") })
+	r.task(ctx, func(ctx context.Context) { defer both.Done(); read(ctx, proc.Stdout(), "stdout") })
+	r.task(ctx, func(ctx context.Context) { defer both.Done(); read(ctx, proc.Stderr(), "stderr") })
 	r.guarded(func() { both.Wait(); close(drained) })
 	return w
 }
@@ -98,7 +97,9 @@ func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
 	for {
 		select {
 		case m := <-w.announced:
-			s.takeEndpoint(r, r.plan.Ready.Line, m)
+			if err := s.takeEndpoint(r, r.plan.Ready.Line, m); err != nil {
+				return err
+			}
 			if r.plan.Announced != nil {
 				r.plan.Announced(r.wsPath)
 			}
@@ -107,7 +108,8 @@ func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
 		case addr := <-file:
 			r.address = addr
 			s.takeNotices(w)
-			return nil
+			_, err := r.endpoint()
+			return err
 		case e := <-r.exited:
 			if e.err != nil {
 				return e.err
@@ -139,17 +141,21 @@ func (s *session) takeNotices(w *watchers) {
 	}
 }
 
-// takeEndpoint reads the named groups of an announcement.
-func (s *session) takeEndpoint(r *rig, re *regexp.Regexp, m []string) {
+// takeEndpoint reads the named groups of an announcement, and refuses what is not a server's of this session.
+func (s *session) takeEndpoint(r *rig, re *regexp.Regexp, m []string) error {
 	for i, name := range re.SubexpNames() {
 		switch {
 		case m[i] == "":
 		case name == "addr" && r.plan.Address == "":
 			r.address = m[i]
 		case name == "path":
-			r.wsPath = m[i]
+			if err := r.setPath(m[i]); err != nil {
+				return err
+			}
 		}
 	}
+	_, err := r.endpoint()
+	return err
 }
 
 // pollEndpoint reads debugpy's endpoint file until it is there and whole.
@@ -195,61 +201,6 @@ func (s *session) diedAtStart(r *rig, e ended) error {
 	return apiErrorf(api.CodeProgramEnded, hintPrinted, "%s ended with %s before it was ready", r.plan.Server, describeExit(*e.api()))
 }
 
-// inspect reads the remote's listening sockets: the server must be on loopback, helpers that escaped are written down, and what
-// other users there could do is told.
-func (s *session) inspect(ctx context.Context, r *rig, req adapters.Request) error {
-	if r.network != "tcp" {
-		return nil
-	}
-	port, err := portOf(r.address)
-	if err != nil {
-		return apiErrorf(api.CodeNotReady, "", "%s announced %q, which is no address", r.plan.Server, r.address)
-	}
-	all, err := r.host.Listeners(ctx)
-	if err != nil {
-		return fmt.Errorf("read the listening sockets of %s: %w", hostLabel(s.req.Host), err)
-	}
-	found := false
-	for _, l := range all {
-		if l.Port != port {
-			continue
-		}
-		found = true
-		r.listenerPID = l.PID
-		if ip := net.ParseIP(l.Addr); ip == nil || !ip.IsLoopback() {
-			if req.Mode == adapters.Launch {
-				return apiErrorf(api.CodeExposed, "it has been stopped; this is a mistake in how it was started", "%s listens on %s, beyond loopback", r.plan.Server, net.JoinHostPort(l.Addr, strconv.Itoa(port)))
-			}
-			s.warn(fmt.Sprintf("the debug server listens on %s: everybody who reaches the host can run code in the program", net.JoinHostPort(l.Addr, strconv.Itoa(port))))
-		}
-		if r.plan.AdoptListener && r.proc != nil && l.PID != 0 && l.PID != r.proc.ID().PID {
-			// One that has ended meanwhile took the program along, or the other way round: the exit tells.
-			if _, err := r.host.Adopt(ctx, req.Workspace, l.PID, false); err != nil && !errors.Is(err, os.ErrProcessDone) {
-				return fmt.Errorf("write down the debug adapter: %w", err)
-			}
-		}
-	}
-	if !found && req.Mode == adapters.Port {
-		return apiErrorf(api.CodeNotFound, "start the debug server there, or name the port it listens on", "nothing listens on port %d of %s", port, hostLabel(s.req.Host))
-	}
-	if r.plan.Exposed {
-		s.warn(exposure(r.facts.OtherUsers, hostLabel(s.req.Host), r.address, r.plan.SecretPath))
-	}
-	return nil
-}
-
-// exposure says what other accounts of the host could do. The local port is none of it: that one is the user's own.
-func exposure(accounts int, host, address string, secretPath bool) string {
-	who := fmt.Sprintf("%d other accounts of %s", accounts, host)
-	if accounts == 1 {
-		who = "1 other account of " + host
-	}
-	if secretPath {
-		return who + " can reach the debug server at " + address + " there: a random path, which only you know, keeps them from debugging"
-	}
-	return who + " can connect to the debug server at " + address + " there and run code as you: it asks for no password"
-}
-
 // started has the first conversation with the server; it also proves that the endpoint can be reached.
 func (s *session) started(ctx context.Context, r *rig) error {
 	s.cur.Remote = r.remote()
@@ -273,7 +224,9 @@ func (s *session) started(ctx context.Context, r *rig) error {
 		s.cur.PID = &st.PID
 	}
 	if st.WSPath != "" {
-		r.wsPath = st.WSPath
+		if err := r.setPath(st.WSPath); err != nil {
+			return err
+		}
 	}
 	if st.Version != "" {
 		s.cur.Server = r.plan.Server + " " + st.Version

@@ -150,14 +150,19 @@ func (s *session) panicked(p any) error {
 func (s *session) explain(err error) *api.Error {
 	e := *asAPI(err)
 	switch e.Code {
-	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound:
+	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound, api.CodeUsage:
 		if e.Output == "" {
-			e.Output = s.out.tail(8<<10, 1<<10)
+			e.Output = s.out.telling(8<<10, 1<<10)
 		}
-		if rest, ok := strings.CutPrefix(e.Hint, hintPrinted); ok && e.Output == "" {
+		rest, printed := strings.CutPrefix(e.Hint, hintPrinted)
+		switch {
+		case printed && e.Output == "":
 			e.Hint = hintSilent + rest
+		case e.Hint == "" && e.Output != "":
+			e.Hint = hintPrinted
 		}
 	}
+	e.Hint = strings.ReplaceAll(e.Hint, "`brokerctl logs`", "`brokerctl logs "+s.id+"`") // an adapter does not know the id
 	return &e
 }
 

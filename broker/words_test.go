@@ -56,3 +56,24 @@ func TestHintOfSilentServer(t *testing.T) {
 		}
 	}
 }
+
+// People want the program's words: what a debug server announces is noise to them.
+func TestOutputOfAnError(t *testing.T) {
+	s := &session{id: "k3f9x2"}
+	add := func(stream, text string) { s.out.add(stream, text, s.cur.Created) }
+	failed := func() *api.Error {
+		return s.explain(apiErrorf(api.CodeProgramEnded, "`brokerctl logs` has the rest", "it ended"))
+	}
+	add("server", "listening")
+	if e := failed(); e.Output != "listening\n" {
+		t.Errorf("with the server's words alone: %+v", e)
+	}
+	add("stderr", "boom")
+	add("server", "ending")
+	if e := failed(); e.Output != "boom\n" || e.Hint != "`brokerctl logs k3f9x2` has the rest" {
+		t.Errorf("with the program's: %+v", e)
+	}
+	if e := s.explain(apiErrorf(api.CodeUsage, "", "no such flag")); e.Hint != hintPrinted || e.Output != "boom\n" {
+		t.Errorf("without a hint: %+v", e)
+	}
+}

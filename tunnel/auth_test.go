@@ -156,7 +156,7 @@ func TestAuth(t *testing.T) {
 			}
 			err := dialOnce(t.Context(), []Hop{hop}, caller)
 			if !errors.Is(err, test.want) {
-				t.Fatalf("Dial = %v, want %v\n%s", err, test.want, server.log)
+				t.Fatalf("Dial = %v, want %v\n%s", err, test.want, server.Log())
 			}
 			if err == nil {
 				return

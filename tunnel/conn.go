@@ -39,7 +39,7 @@ func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel,
 		if err == nil {
 			err = errors.New("connection ended")
 		}
-		c.setCause(err)
+		c.setCause(bare(err))
 		close(c.done)
 	})
 	return c

@@ -102,9 +102,9 @@ func serveOnce(t *testing.T, text string) (port int) {
 // A server that falls silent in the middle of the handshake is as bad as one that never speaks.
 func TestSilenceInHandshake(t *testing.T) {
 	server, hop := testBox(t)
-	hole := newRelay(t, server.addr())
-	hole.swallow()
-	hop.Port, hop.ConnectTimeout = hole.port(), 300*time.Millisecond
+	hole, hop := behindCutter(t, server, hop)
+	hole.BlackHole()
+	hop.ConnectTimeout = 300 * time.Millisecond
 	began := time.Now()
 	if err := dialOnce(t.Context(), []Hop{hop}, Caller{}); !errors.Is(err, ErrUnreachable) {
 		t.Fatalf("Dial = %v, want ErrUnreachable", err)
@@ -133,7 +133,7 @@ func TestProxyJump(t *testing.T) {
 	if strings.Join(progress, "|") != strings.Join(want, "|") {
 		t.Errorf("progress %q, want %q", progress, want)
 	}
-	jump.killConnections()
+	jump.KillConnections()
 	select {
 	case <-conn.Done():
 	case <-time.After(10 * time.Second):

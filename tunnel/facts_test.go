@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
 // TestLoginPath gives each login shell a profile of its own kind, which sets PATH and is noisy about it.
@@ -21,7 +23,7 @@ func TestLoginPath(t *testing.T) {
 		"tcsh": {".login", "echo hello\nsetenv PATH \"/from-profile:$PATH\"\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			shell, home := findShell(t, name), t.TempDir()
+			shell, home := tools.NeedShell(t, name), t.TempDir()
 			file := filepath.Join(home, profile.file)
 			if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 				t.Fatal(err)
@@ -64,7 +66,7 @@ func TestBrokenProfile(t *testing.T) {
 
 // TestWithoutProc works as a system without /proc does, by ps.
 func TestWithoutProc(t *testing.T) {
-	findShell(t, "ps")
+	tools.NeedShell(t, "ps")
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	h := NewLocal(LocalOptions{Environ: append(os.Environ(), "dbk_proc=/nonexistent")})
 	t.Cleanup(h.Release)

@@ -2,11 +2,9 @@ package tunnel
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
-	"strings"
 	"testing"
 	"time"
 )
@@ -14,9 +12,7 @@ import (
 // On a connection that is silently dead, and not known to be for a long time yet, whoever gives up is let go at once.
 func TestGivingUpInABlackHole(t *testing.T) {
 	server, hop := testBox(t)
-	hole := newRelay(t, server.addr())
-	writeFile(t, hop.UserKnownHostsFiles[0], strings.Replace(server.knownLine(), fmt.Sprint(server.port), fmt.Sprint(hole.port()), 1))
-	hop.Port = hole.port()
+	hole, hop := behindCutter(t, server, hop)
 	hop.ServerAliveInterval, hop.ServerAliveCountMax = time.Hour, 3
 	l := dialLink(t, hop)
 	far, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,7 +37,7 @@ func TestGivingUpInABlackHole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hole.swallow()
+	hole.BlackHole()
 
 	read, written := make(chan error, 2), make(chan error, 1)
 	for _, r := range []io.Reader{proc.Stdout(), proc.Stderr()} {

@@ -20,7 +20,7 @@ func TestHostKeys(t *testing.T) {
 	good := string(ssh.MarshalAuthorizedKey(server.hostKey))
 	other := string(ssh.MarshalAuthorizedKey(newKey(t, "ed25519", filepath.Join(dir, "other"), "").PublicKey()))
 	otherKind := string(ssh.MarshalAuthorizedKey(newKey(t, "rsa", filepath.Join(dir, "rsa"), "").PublicKey()))
-	name := fmt.Sprintf("[127.0.0.1]:%d", server.port)
+	name := fmt.Sprintf("[127.0.0.1]:%d", server.Port())
 	garbage := "box ssh-quantum AAAAB3Nz\n@strange box ssh-ed25519 AAAA\nbox ssh-ed25519 !!!!\nbox\n|1|no|base64 " + other +
 		"|7|x|y " + other + "[::1 " + other + "! " + other + strings.Repeat("x", 100<<10) + " " + other + "\x00\xff\n"
 

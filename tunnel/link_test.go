@@ -3,11 +3,9 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -143,7 +141,7 @@ func TestLinkLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.killConnections()
+	server.KillConnections()
 	if _, err := io.ReadAll(ch.Stdout()); !errors.Is(err, ErrLinkLost) {
 		t.Errorf("output = %v, want ErrLinkLost", err)
 	}
@@ -171,9 +169,7 @@ func TestLinkLoss(t *testing.T) {
 
 func TestBlackHole(t *testing.T) {
 	server, hop := testBox(t)
-	hole := newRelay(t, server.addr())
-	writeFile(t, hop.UserKnownHostsFiles[0], strings.Replace(server.knownLine(), fmt.Sprint(server.port), fmt.Sprint(hole.port()), 1))
-	hop.Port = hole.port()
+	hole, hop := behindCutter(t, server, hop)
 	hop.ServerAliveInterval, hop.ServerAliveCountMax = 200*time.Millisecond, 2
 	l := dialLink(t, hop)
 	ch, err := l.exec(t.Context(), "cat")
@@ -181,7 +177,7 @@ func TestBlackHole(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "a measured round trip", func() bool { return l.RTT() > 0 })
-	hole.swallow()
+	hole.BlackHole()
 	began := time.Now()
 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,18 +27,9 @@ func runPool(t testing.TB, options PoolOptions) *Pool {
 	return p
 }
 
-// throughRelay leads a hop through a relay, which counts its connections.
-func throughRelay(t testing.TB, server *testSSHD, hop Hop) (*relay, Hop) {
-	t.Helper()
-	r := newRelay(t, server.addr())
-	writeFile(t, hop.UserKnownHostsFiles[0], strings.Replace(server.knownLine(), fmt.Sprint(server.port), fmt.Sprint(r.port()), 1))
-	hop.Port = r.port()
-	return r, hop
-}
-
 func TestPoolStorm(t *testing.T) {
 	server, hop := testBox(t)
-	counter, hop := throughRelay(t, server, hop)
+	counter, hop := behindCutter(t, server, hop)
 	target := NewTarget([]Hop{hop})
 	p := runPool(t, PoolOptions{Linger: 50 * time.Millisecond})
 	const storm = 200
@@ -63,7 +53,7 @@ func TestPoolStorm(t *testing.T) {
 			t.Errorf("Host %d: %v", i, err)
 		}
 	}
-	if n := counter.accepted(); n != 1 {
+	if n := counter.Accepted(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
 	if status, ok := p.Status(target.Key()); !ok || status.State != LinkUp || status.Conns != 1 {
@@ -106,7 +96,7 @@ func TestPoolStorm(t *testing.T) {
 
 func TestPoolLinger(t *testing.T) {
 	server, hop := testBox(t)
-	counter, hop := throughRelay(t, server, hop)
+	counter, hop := behindCutter(t, server, hop)
 	p := runPool(t, PoolOptions{})
 	for range 3 {
 		h, err := p.Host(t.Context(), "box", NewTarget([]Hop{hop}), Caller{}, nil)
@@ -115,7 +105,7 @@ func TestPoolLinger(t *testing.T) {
 		}
 		h.Release()
 	}
-	if n := counter.accepted(); n != 1 {
+	if n := counter.Accepted(); n != 1 {
 		t.Errorf("%d connections for three users in a row, want 1", n)
 	}
 }
@@ -132,7 +122,7 @@ func TestPoolReconnect(t *testing.T) {
 		if s, _ := p.Status(target.Key()); s.Reconnects != round || s.State != LinkUp {
 			t.Errorf("Status = %+v in round %d", s, round)
 		}
-		server.killConnections()
+		server.KillConnections()
 		select {
 		case <-h.Done():
 		case <-time.After(10 * time.Second):

@@ -108,7 +108,10 @@ func startScript(spec Spec) (string, error) {
 	// Behind the lifeline, which is to have the login's environment, and before the answer, so that what cannot be set is an error.
 	for _, entry := range spec.Env {
 		name, value, ok := strings.Cut(entry, "=")
-		if !ok || !isName(name) {
+		if !ok {
+			return "", errors.New("set a variable: no '='") // all of it may be a secret
+		}
+		if !isName(name) {
 			return "", fmt.Errorf("set %q: not a name that a shell can set", name)
 		}
 		s.words("export "+name+"=", value)

@@ -12,22 +12,12 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
 // loginShells are those that users have; each is given our command line as sshd gives it.
 var loginShells = []string{"sh", "bash", "dash", "zsh", "fish", "csh", "tcsh"}
-
-func findShell(t testing.TB, name string) string {
-	t.Helper()
-	p, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed: apt install %s", name, name)
-		}
-		t.Skipf("%s is not installed: apt install %s", name, name)
-	}
-	return p
-}
 
 // through is a carrier whose login shell is another, or which makes noise first. %s is the command line, quoted for sh.
 type through struct {
@@ -54,7 +44,7 @@ func throughHost(t testing.TB, line string) Host {
 func TestLoginShells(t *testing.T) {
 	for _, name := range loginShells {
 		t.Run(name, func(t *testing.T) {
-			h := throughHost(t, "exec "+findShell(t, name)+" -c %s")
+			h := throughHost(t, "exec "+tools.NeedShell(t, name)+" -c %s")
 			for what, test := range map[string]func(*testing.T, Host){
 				"words": suiteWords, "exits": suiteExits, "files": suiteFiles, "release": suiteRelease, "start refused": suiteStartRefused,
 			} {
@@ -66,7 +56,7 @@ func TestLoginShells(t *testing.T) {
 
 // TestOtherShells uses another /bin/sh at the far side, as Red Hat and macOS have it.
 func TestOtherShells(t *testing.T) {
-	bash := findShell(t, "bash")
+	bash := tools.NeedShell(t, "bash")
 	// The shell that we ask for is replaced by another that knows itself as sh.
 	dir := t.TempDir()
 	if err := os.Symlink(bash, dir+"/sh"); err != nil {

@@ -20,6 +20,7 @@ const (
 	maxStderr     = 256 << 10 // Result.Stderr
 	maxErrorText  = 1 << 10   // remote text in an error
 	maxStatusLine = 8 << 10   // what a script of ours says in one line
+	talkBuffer    = 4 << 10   // a stream's, for the life of a process: hundreds may sit idle, and readers in a hurry bring their own
 )
 
 var (
@@ -40,7 +41,7 @@ func (h *shellHost) talk(ctx context.Context, body string, mark marker, lateStde
 	if err != nil {
 		return nil, fmt.Errorf("open shell: %w", err)
 	}
-	t := &talk{ch: ch, mark: mark, stdout: bufio.NewReaderSize(ch.Stdout(), 32<<10), stderr: bufio.NewReaderSize(ch.Stderr(), 32<<10)}
+	t := &talk{ch: ch, mark: mark, stdout: bufio.NewReaderSize(ch.Stdout(), talkBuffer), stderr: bufio.NewReaderSize(ch.Stderr(), talkBuffer)}
 	var sendErr, outErr, errErr error
 	var outNoise, errNoise []byte
 	err = within(ctx, ch, func() error {

@@ -14,6 +14,9 @@ import (
 // MaxMessage bounds one message in bytes. A script's source can be in an event; larger ones end the conversation.
 const MaxMessage = 64 << 20
 
+// maxErrorText bounds an Error's text in bytes: it ends up in logs and records.
+const maxErrorText = 1 << 10
+
 // Error is a request that the inspector answered with an error (JSON-RPC's code and text).
 type Error struct {
 	Method string `json:"-"`
@@ -97,6 +100,7 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 		}
 		if m.Error != nil {
 			m.Error.Method = method
+			m.Error.Text = m.Error.Text[:min(len(m.Error.Text), maxErrorText)]
 			return m.Error
 		}
 		if result == nil {

@@ -80,6 +80,14 @@ func TestCallIsRefused(t *testing.T) {
 	if err := c.Call(t.Context(), "No.such", nil, nil); !errors.As(err, &refused) || refused.Code != -32601 || refused.Method != "No.such" {
 		t.Errorf("%v", err)
 	}
+	c, err = New(t.Context(), inspector(t, answering(`{"id":1,"error":{"message":"`+strings.Repeat("x", 1<<20)+`"}}`))(), "/id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Call(t.Context(), "No.such", nil, nil); !errors.As(err, &refused) || len(refused.Text) > maxErrorText {
+		t.Errorf("an error without end: %d bytes", len(refused.Text))
+	}
 }
 
 func TestACallEndsWithItsContext(t *testing.T) {

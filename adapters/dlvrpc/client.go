@@ -11,6 +11,9 @@ import (
 // MaxAnswer bounds one answer in bytes. A list of a thousand breakpoints takes less than 1 MiB.
 const MaxAnswer = 8 << 20
 
+// maxErrorText bounds the text of a ServerError in bytes: it ends up in logs and records.
+const maxErrorText = 1 << 10
+
 // ErrTooLong says that the server sent more than MaxAnswer bytes in answer to one request.
 var ErrTooLong = errors.New("answer too long")
 
@@ -70,7 +73,8 @@ func (c *Client) call(ctx context.Context, method string, params, result any) er
 			continue
 		}
 		if a.Error != nil {
-			return &ServerError{Method: method, Text: fmt.Sprint(a.Error)}
+			text := fmt.Sprint(a.Error)
+			return &ServerError{Method: method, Text: text[:min(len(text), maxErrorText)]}
 		}
 		if result == nil {
 			return nil

@@ -62,6 +62,12 @@ func TestStateOfAnEndedProgram(t *testing.T) {
 	if _, err := c.State(t.Context(), false); !errors.As(err, &refused) || refused.Text != "something else" {
 		t.Errorf("another error: %v", err)
 	}
+	c = talk(t, func(_ string, id uint64) string {
+		return fmt.Sprintf(`{"id":%d,"error":%q}`, id, strings.Repeat("x", 1<<20))
+	})
+	if _, err := c.State(t.Context(), false); !errors.As(err, &refused) || len(refused.Text) > maxErrorText {
+		t.Errorf("an error without end: %d bytes", len(refused.Text))
+	}
 }
 
 func TestAnswersNobodyWaitsForAreSkipped(t *testing.T) {

@@ -13,6 +13,7 @@
 //   - Dial is called only after valid first bytes of a connection that SameUser has let in.
 //   - BeforeFirst, Dials and AfterLast of a round happen in this order, and the next round begins after AfterLast has ended.
 //   - Every wait has a bound (limits.go), every message too, and a connection that has not said who it is has both.
+//   - A DAP server tells a front end nothing that the front end would do on the user's machine (reverse.go).
 //   - When one side ends, what was read from it is written to the other side before that is closed.
 //
 // It does not resume streams, know sessions or policy, or clean text that a remote sent; it logs no payload.

@@ -168,12 +168,13 @@ func TestJDB(t *testing.T) {
 		}
 		jdb.Ask("stop in App.tick", `App\.tick`)
 		if i == 0 {
-			jdb.Ask("run", `Breakpoint hit`)
-		} else {
-			jdb.Expect(`Breakpoint hit`)
+			if err := jdb.Send("run"); err != nil {
+				t.Fatal(err)
+			}
 		}
+		jdb.Expect(`(?s)Breakpoint hit.*main\[1\] `) // before its prompt it knows no frame
 		jdb.Ask("print App.n", `App\.n = `)
-		jdb.Ask("next", `Step completed`)
+		jdb.Ask("next", `(?s)Step completed.*main\[1\] `)
 		if i == 1 {
 			jdb.Kill()
 			continue

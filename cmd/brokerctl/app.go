@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +45,28 @@ func (a *app) printJSON(v any) error {
 	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
-	return a.print(b.String())
+	return a.print(plainJSON(b.String()))
+}
+
+// plainJSON escapes what a terminal may take for more than text, and JSON's own encoding lets pass: DEL, the C1 controls (U+009B is
+// another ESC [) and what strip drops too. Outside strings JSON has none of it.
+func plainJSON(s string) string {
+	if strip(s, true) == s {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n' || strip(string(r), true) == string(r):
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // print writes s to stdout. What of s came from the daemon has been cleaned.

@@ -20,16 +20,16 @@ type meaning struct {
 func meanings() []meaning {
 	list := []meaning{
 		{Code: api.CodeUsage, Meaning: "a flag, argument or request that makes no sense"},
-		{Code: api.CodeConfig, Meaning: "the configuration has mistakes, or is another one than the daemon's"},
+		{Code: api.CodeConfig, Meaning: "the configuration has mistakes, is missing, or is another one than the daemon's"},
 		{Code: api.CodeUnknownSession, Meaning: "no session has this id"},
-		{Code: api.CodeAuth, Meaning: "the host refused our keys"},
+		{Code: api.CodeAuth, Meaning: "the host refused our keys, or there is none that can be used without a question"},
 		{Code: api.CodeHostKey, Meaning: "the host's key is unknown, changed or revoked"},
 		{Code: api.CodeUnresolvable, Meaning: "the host's name has no address"},
 		{Code: api.CodeUnreachable, Meaning: "the host refused the connection, did not answer in time, or has no route"},
 		{Code: api.CodeLinkLost, Meaning: "the SSH connection ended meanwhile"},
 		{Code: api.CodeForwarding, Meaning: "the host's SSH server forbids what is needed"},
 		{Code: api.CodeMissingTool, Meaning: "interpreter or debug server is not on the host"},
-		{Code: api.CodePolicy, Meaning: "refused by policy"},
+		{Code: api.CodePolicy, Meaning: "refused by policy, or too many sessions are open"},
 		{Code: api.CodeNotFound, Meaning: "the program, directory or listener is not on the host"},
 		{Code: api.CodePortBusy, Meaning: "the local port is taken"},
 		{Code: api.CodeProgramEnded, Meaning: "the program, or its build, ended before it could be debugged"},
@@ -39,8 +39,8 @@ func meanings() []meaning {
 		{Code: api.CodeStore, Meaning: "the database is damaged, foreign or in use"},
 		{Code: api.CodeDaemon, Meaning: "brokerd cannot be started or reached"},
 		{Code: api.CodeVersion, Meaning: "brokerd and brokerctl are of different API versions"},
-		{Code: api.CodeInternal, Meaning: "a bug"},
-		{Code: api.CodeCancelled, Meaning: "Ctrl-C"},
+		{Code: api.CodeInternal, Meaning: "a bug; brokerd.log says more"},
+		{Code: api.CodeCancelled, Meaning: "Ctrl-C, or closed while it opened"},
 	}
 	for i := range list {
 		list[i].Exit = list[i].Code.Exit()

@@ -14,7 +14,7 @@ import (
 // may be written to move the cursor, retitle the window, answer for the keyboard, or make one line look like another. So:
 //
 //   - Every text from the daemon goes through clean, or through cleanText where it is output of several lines, before it is
-//     written for people, to a terminal or not (a pipe often ends at one). JSON is not touched: its encoding is the escape.
+//     written for people, to a terminal or not (a pipe often ends at one). In JSON the same characters are escaped (plainJSON).
 //   - clean makes one line: newlines, tabs and other white space become blanks. cleanText keeps newlines and tabs.
 //   - Both drop C0, DEL and C1 controls (U+009B begins an escape sequence as ESC [ does), the marks that change direction, the
 //     line and paragraph separators, and invisible characters which have no business in names, paths or program output.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"encoding/json"
+	"io"
+	"os"
 	"strings"
 	"testing"
 	"unicode"
@@ -52,5 +55,31 @@ func TestCut(t *testing.T) {
 		if got := cut(c.s, c.width); got != c.want {
 			t.Errorf("cut(%q, %d) = %q", c.s, c.width, got)
 		}
+	}
+}
+
+func TestPlainJSON(t *testing.T) {
+	const text = "a\x1b[2J\u009b31m\x7f\u202e\u200d\U000E0041 日本\n\u2028<&>"
+	a := &app{}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.stdout = newTerminal(w, func(string) string { return "" })
+	if err := a.printJSON(map[string]string{text: text}); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, ok := strings.CutSuffix(string(out), "\n")
+	if !ok || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) || !strings.Contains(line, "日本") {
+		t.Errorf("%q", out)
+	}
+	var back map[string]string
+	if err := json.Unmarshal(out, &back); err != nil || back[text] != text {
+		t.Errorf("%q, %v", back, err)
 	}
 }

@@ -1,4 +1,3 @@
-// Command brokerd is the daemon: it owns SSH links and debug sessions, and answers brokerctl on a private unix socket.
 package main
 
 import (

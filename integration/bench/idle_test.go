@@ -20,7 +20,7 @@ import (
 
 const (
 	// idleSettle lets what opening began come to its end: probes' channels, the garbage of the opens.
-	idleSettle = 3 * time.Second
+	idleSettle = 2 * time.Second
 	idleWatch  = 10 * time.Second
 	// ticks of utime and stime a second, USER_HZ, which is 100 on every Linux that Go runs on (proc(5), sysconf(_SC_CLK_TCK)).
 	ticksPerSecond = 100
@@ -31,55 +31,57 @@ const (
 // idleCounts are the sessions that are there at each look.
 var idleCounts = []int{1, 10, 100}
 
+// idleHead is the head of the tables; what stands for ssh is all processes together.
+var idleHead = []string{"sessions", "RSS", "PSS", "CPU", "wake-ups/s", "threads", "ssh: PSS", "CPU", "wake-ups/s", "PSS against ssh"}
+
 func benchIdle(b *testing.B, r *report) {
-	ssh := tools.Need(b, tools.SSH)
-	var alone []usage
-	b.Run("ssh", func(b *testing.B) {
+	var alone []usage // of `ssh -N -L`, a process a forward
+	b.Run("port", func(b *testing.B) {
+		ssh := tools.Need(b, tools.SSH)
 		s := sshd.New(b, sshd.Options{})
 		port := listenSilently(b)
-		var pids []int
-		for _, n := range idleCounts {
-			for len(pids) < n {
+		var forwards []int
+		rows := idleRows(b, s, []string{"box:python", "--port", strconv.Itoa(port)}, func(i, pid int) (usage, usage) {
+			for len(forwards) < idleCounts[i] {
 				c, _ := forward(b, s, ssh, port)
-				pids = append(pids, c.cmd.Process.Pid)
+				forwards = append(forwards, c.cmd.Process.Pid)
 			}
-			alone = append(alone, watch(b, pids...))
-		}
-		metric(b, float64(alone[len(alone)-1].pss), "KiB-PSS-100")
-	})
-	title := "brokerd with idle sessions on one host, against as many `ssh -N -L` (all of them together)"
-	b.Run("port", func(b *testing.B) {
-		port := listenSilently(b)
-		rows := idleRows(b, alone, []string{"box:python", "--port", strconv.Itoa(port)})
-		r.table(title+": sessions to a port (nothing runs on the host)", rows)
+			u := watch(b, []int{pid}, forwards)
+			alone = append(alone, u[1])
+			return u[0], u[1]
+		})
+		r.table("brokerd with idle sessions to a port of one host, against a `ssh -N -L` each (all of them together)", rows)
 	})
 	b.Run("launch", func(b *testing.B) {
 		node := tools.Need(b, tools.Node)
-		rows := idleRows(b, alone, []string{"box:node", "--interpreter", node, "--", programs.Path(b, "node/idle.js")})
-		r.table(title+": launched programs (node, one SSH channel each, ten a connection)", rows)
+		s := sshd.New(b, sshd.Options{})
+		open := []string{"box:node", "--interpreter", node, "--", programs.Path(b, "node/idle.js")}
+		rows := idleRows(b, s, open, func(i, pid int) (usage, usage) {
+			if i >= len(alone) {
+				b.Fatal("run idle/port too: it measures what this is compared with")
+			}
+			return watch(b, []int{pid})[0], alone[i]
+		})
+		r.table("brokerd with idle launched programs (node, an SSH channel each, ten a connection), against the same `ssh -N -L`", rows)
 	})
-	r.note("PSS: memory with shared pages shared out; CPU and wake-ups (voluntary context switches) over %s", idleWatch)
+	r.note("PSS: memory with shared pages shared out; CPU and wake-ups (voluntary context switches): in %s", idleWatch)
 }
 
-// idleRows opens ever more sessions and looks at the daemon at each of idleCounts.
-func idleRows(b *testing.B, alone []usage, open []string) [][]string {
-	s := sshd.New(b, sshd.Options{})
+// idleRows opens ever more sessions and has look compare the daemon with ssh at each of idleCounts.
+func idleRows(b *testing.B, s *sshd.Server, open []string, look func(i, pid int) (broker, ssh usage)) [][]string {
 	broker := brokertest.New(b, brokertest.Options{Server: s})
-	rows := [][]string{{"sessions", "RSS", "PSS", "CPU", "wake-ups/s", "threads", "ssh: PSS", "CPU", "wake-ups/s", "PSS against ssh"}}
+	rows := [][]string{idleHead}
 	sessions := 0
 	var last float64
 	for i, n := range idleCounts {
 		openMany(broker, n-sessions, open)
 		sessions = n
-		u := watch(b, broker.PID())
-		row := []string{strconv.Itoa(n), kib(u.rss), kib(u.pss), u.share(), u.wakes(), strconv.Itoa(u.threads)}
-		if i < len(alone) {
-			last = float64(u.pss) / float64(alone[i].pss)
-			row = append(row, kib(alone[i].pss), alone[i].share(), alone[i].wakes(), fmt.Sprintf("%.2fx", last))
-		}
-		rows = append(rows, row)
+		u, ssh := look(i, broker.PID())
+		last = float64(ssh.pss) / float64(u.pss)
+		rows = append(rows, []string{strconv.Itoa(n), mib(u.rss), mib(u.pss), u.share(), u.wakes(), strconv.Itoa(u.threads),
+			mib(ssh.pss), ssh.share(), ssh.wakes(), fmt.Sprintf("%.2fx", 1/last)})
 	}
-	metric(b, last, "x-ssh-PSS-100")
+	metric(b, last, "x-ssh-PSS")
 	for _, c := range brokertest.JSON[[]api.Closed](broker, "close", "--all") {
 		if len(c.Left) > 0 {
 			b.Errorf("close %s left %q", c.ID, c.Left)
@@ -126,18 +128,24 @@ func (u usage) share() string {
 
 func (u usage) wakes() string { return fmt.Sprintf("%.1f", float64(u.switches)/idleWatch.Seconds()) }
 
-func kib(n int) string { return fmt.Sprintf("%.1f MiB", float64(n)/1024) }
+func mib(kib int) string { return fmt.Sprintf("%.1f MiB", float64(kib)/1024) }
 
-// watch lets processes be for a while and says what they took in it, and hold at its end.
-func watch(b testing.TB, pids ...int) usage {
+// watch lets groups of processes be for a while and says what each group took in it, and holds at its end.
+func watch(b testing.TB, groups ...[]int) []usage {
 	b.Helper()
 	time.Sleep(idleSettle) // nothing is to happen: there is no event to wait for
-	before := taken(b, pids)
+	var before, after []usage
+	for _, pids := range groups {
+		before = append(before, taken(b, pids))
+	}
 	time.Sleep(idleWatch)
-	u := taken(b, pids)
-	u.ticks -= before.ticks
-	u.switches -= before.switches
-	return u
+	for i, pids := range groups {
+		u := taken(b, pids)
+		u.ticks -= before[i].ticks
+		u.switches -= before[i].switches
+		after = append(after, u)
+	}
+	return after
 }
 
 func taken(b testing.TB, pids []int) usage {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 	"github.com/debugbroker/debugbroker/integration/programs"
+	"github.com/debugbroker/debugbroker/integration/sandbox"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 	"github.com/debugbroker/debugbroker/integration/tools"
 )
@@ -142,7 +143,23 @@ func byHand(b testing.TB, s *sshd.Server, ssh string, l launch) time.Duration {
 	case <-time.After(stopTimeout):
 	}
 	c.stop()
+	endAdapters(b, s)
 	return took
 }
 
 var serverPID = regexp.MustCompile(`(?m)^server is (\d+)$`)
+
+// endAdapters ends the debugpy adapters that a start by hand has left: one that its server has not reached yet waits for it. No session
+// of a broker is open meanwhile.
+func endAdapters(b testing.TB, s *sshd.Server) {
+	b.Helper()
+	all, err := sandbox.Marked(s.Mark())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, p := range all {
+		if strings.Contains(p.Command, "/debugpy/adapter ") {
+			_ = syscall.Kill(p.PID, syscall.SIGTERM) // an error says that it has ended
+		}
+	}
+}

@@ -79,6 +79,26 @@ func (s samples) at(q float64) time.Duration {
 func (s samples) p50() time.Duration { return s.at(0.50) }
 func (s samples) p99() time.Duration { return s.at(0.99) }
 
+// mean tells of samples that come in clusters what a median hides.
+func (s samples) mean() time.Duration {
+	var sum time.Duration
+	for _, d := range s {
+		sum += d
+	}
+	return sum / time.Duration(len(s))
+}
+
+// over is the share of the samples that are longer than limit.
+func (s samples) over(limit time.Duration) float64 {
+	n := 0
+	for _, d := range s {
+		if d > limit {
+			n++
+		}
+	}
+	return float64(n) / float64(len(s))
+}
+
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }

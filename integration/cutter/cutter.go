@@ -18,11 +18,12 @@ type Proxy struct {
 	done     chan struct{} // closed by Close
 	running  sync.WaitGroup
 
-	mu    sync.Mutex
-	pairs map[*pair]struct{}
-	delay time.Duration
-	open  chan struct{} // closed while bytes may pass; replaced by a black hole
-	dark  bool
+	mu       sync.Mutex
+	accepted int
+	pairs    map[*pair]struct{}
+	delay    time.Duration
+	open     chan struct{} // closed while bytes may pass; replaced by a black hole
+	dark     bool
 }
 
 // New starts a proxy to target (host:port). It is closed when the test ends.
@@ -50,6 +51,13 @@ func (p *Proxy) Connections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.pairs)
+}
+
+// Accepted tells how many connections have come so far.
+func (p *Proxy) Accepted() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.accepted
 }
 
 // Cut resets every connection (RST both ways). New ones are served.
@@ -163,6 +171,7 @@ func (p *Proxy) add(c *pair) bool {
 		return false
 	default:
 	}
+	p.accepted++
 	p.pairs[c] = struct{}{}
 	return true
 }

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -61,6 +65,36 @@ func TestReadMust(t *testing.T) {
 	for _, bad := range []string{"", "# only\n", "TestX\n", "a TestX more\n"} {
 		if _, err := readMust(strings.NewReader(bad)); err == nil {
 			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+// A name that no test has would be found missing only at the end of a whole run.
+func TestMustRunNamesTests(t *testing.T) {
+	list, err := os.Open("../mustrun.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	must, err := readMust(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[test]bool{}
+	for _, m := range must {
+		if seen[m] {
+			t.Errorf("%s twice", m)
+		}
+		seen[m] = true
+		files, err := filepath.Glob(filepath.Join("../..", m.pkg, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(files, func(file string) bool {
+			source, err := os.ReadFile(file)
+			return err == nil && bytes.Contains(source, []byte("\nfunc "+m.name+"(t *testing.T)"))
+		}) {
+			t.Errorf("%s: there is no such test", m)
 		}
 	}
 }
