@@ -44,8 +44,9 @@ type Broker struct {
 	events   events
 	tracker  Tracker // some session has changed
 	now      func() time.Time
-	stopping chan struct{}
+	stopping chan struct{} // somebody has asked for the daemon's end
 	stopOnce sync.Once
+	over     chan struct{} // the last session has ended, and there will be no more
 
 	mu            sync.Mutex
 	sessions      map[string]*session
@@ -56,10 +57,9 @@ type Broker struct {
 func New(o Options) *Broker {
 	b := &Broker{
 		config: o.Config, store: o.Store, hosts: o.Hosts, adapters: o.Adapters, log: o.Log, info: o.Info,
-		now: time.Now, stopping: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
+		now: time.Now, stopping: make(chan struct{}), over: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
 	}
-	b.ledger = newLedger(o.Store, o.Hosts, &b.events, o.Log.Named("ledger"))
-	b.ledger.report = b.reportLeft
+	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.reportLeft, o.Log.Named("ledger"))
 	return b
 }
 
@@ -84,6 +84,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	for _, s := range open {
 		<-s.done // bounded: see session.end
 	}
+	close(b.over)
 	tasks.Wait()
 	return nil
 }
@@ -113,7 +114,7 @@ func (b *Broker) Open(req api.OpenRequest) (*session, error) {
 		return nil, err
 	}
 	b.events.add(s.id, "opening", a.Name()+" on "+hostLabel(req.Host))
-	b.keep(s)
+	b.keep(s.view.Load())
 	go s.run(ctx) // Run waits for done
 	return s, nil
 }
@@ -220,22 +221,29 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 	}
 	out := api.Closed{ID: id, Left: []string{}}
 	pending, err := b.ledger.pending(id)
-	if err != nil || !pending {
+	if err != nil || len(pending) == 0 {
 		return out, err
+	}
+	if out.Left = v.Left; len(out.Left) == 0 {
+		out.Left = pending
 	}
 	// Something is still there: a further try, for which the host may have to be connected to again.
 	if err := b.ledger.visit(ctx, v.Host); err != nil {
-		out.Left, out.Error = v.Left, asAPI(fmt.Errorf("clean-up is pending: %w", err))
+		out.Error = asAPI(fmt.Errorf("clean-up is pending: %w", err))
 		return out, nil
 	}
-	if pending, err = b.ledger.pending(id); err == nil && pending {
-		if s != nil {
-			v = s.snapshot() // what that try has found
-		}
-		out.Left = v.Left
-		out.Error = apiErrorf(api.CodeCleanUp, "remove it by hand there, and close the session again", "left on %s: %s", hostLabel(v.Host), strings.Join(v.Left, ", "))
+	if pending, err = b.ledger.pending(id); err != nil || len(pending) == 0 {
+		out.Left = []string{}
+		return out, err
 	}
-	return out, err
+	if s != nil {
+		v = s.snapshot() // what that try has found
+	}
+	if out.Left = v.Left; len(out.Left) == 0 {
+		out.Left = pending
+	}
+	out.Error = apiErrorf(api.CodeCleanUp, "remove it by hand there, and close the session again", "left on %s: %s", hostLabel(v.Host), strings.Join(out.Left, ", "))
+	return out, nil
 }
 
 func (b *Broker) languages() []string {

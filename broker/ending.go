@@ -46,7 +46,8 @@ func (s *session) end(ctx context.Context, r *rig, cause error) {
 	s.cur.Ended, s.cur.Clients = &now, 0
 	s.setPhase(endPhase(cause))
 	s.b.events.add(s.id, string(s.cur.Phase), s.lastWords(cause))
-	s.b.keep(s)
+	s.b.keep(s.view.Load())
+	s.b.trim()
 	if len(s.cur.Left) > 0 {
 		s.b.ledger.abandon(*r.entry) // now that the snapshot is the last, it is the ledger's to say what is left
 	}

@@ -23,7 +23,8 @@ func (e *events) add(session, kind, text string) {
 	e.mu.Lock()
 	e.list = append(e.list, api.Event{Time: time.Now().UTC(), Session: session, Kind: kind, Text: text})
 	if drop := len(e.list) - maxEvents; drop > 0 {
-		e.list = append([]api.Event(nil), e.list[drop:]...)
+		clear(e.list[:drop])
+		e.list = e.list[drop:] // append moves the rest when it needs room
 		e.first += drop
 	}
 	e.mu.Unlock()

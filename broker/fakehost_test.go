@@ -24,7 +24,9 @@ type fakeHost struct {
 	lostC      chan struct{}
 	silent     bool // the process never announces itself
 	server     net.Listener
-	hung       chan struct{} // what is asked once it is closed is never answered
+	reaped     func(workspace string) error // called by Reap first; may be nil
+	successor  *fakeHost                    // what the next connect finds, once this one is lost
+	hung       chan struct{}                // what is asked once it is closed is never answered
 	sockets    []tunnel.Listener
 	adopted    []int
 }
@@ -48,6 +50,16 @@ func (h *fakeHost) note(call string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.calls = append(h.calls, call)
+}
+
+// connect is the host as it is found now.
+func (h *fakeHost) connect() tunnel.Host {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.successor != nil {
+		return h.successor
+	}
+	return h
 }
 
 // lose is the loss of the link.
@@ -134,6 +146,11 @@ func (h *fakeHost) Adopt(_ context.Context, _ string, pid int, _ bool) (tunnel.P
 func (h *fakeHost) Reap(ctx context.Context, workspace string) ([]string, error) {
 	if err := h.wait(ctx); err != nil {
 		return nil, err
+	}
+	if h.reaped != nil {
+		if err := h.reaped(workspace); err != nil {
+			return nil, err
+		}
 	}
 	h.note("reap " + workspace)
 	h.mu.Lock()

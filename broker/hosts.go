@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -30,6 +31,7 @@ const factsAge = 10 * time.Minute
 // knownFacts are a host's facts as one life of its link found them.
 type knownFacts struct {
 	tunnel.Facts
+	target     string // its key: the name may come to mean another machine
 	asked      time.Time
 	reconnects int
 }
@@ -43,27 +45,25 @@ func NewHosts(r *sshconfig.Resolver, p *tunnel.Pool, local func() tunnel.Host) *
 func (h *Hosts) Remember(c api.Caller) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c.SSHAuthSock != "" {
-		h.caller.SSHAuthSock = c.SSHAuthSock
-	}
-	if c.KRB5CCName != "" {
-		h.caller.KRB5CCName = c.KRB5CCName
-	}
-	if c.Display != "" {
-		h.caller.Display = c.Display
-	}
-	if c.Path != "" {
-		h.caller.Path = c.Path
+	h.caller = over(c, h.caller)
+}
+
+// over is what c brought, and what it did not bring from base.
+func over(c, base api.Caller) api.Caller {
+	return api.Caller{
+		SSHAuthSock: cmp.Or(c.SSHAuthSock, base.SSHAuthSock), KRB5CCName: cmp.Or(c.KRB5CCName, base.KRB5CCName),
+		Display: cmp.Or(c.Display, base.Display), Path: cmp.Or(c.Path, base.Path),
 	}
 }
 
-// Connect returns a Host; "" is this machine. The caller releases it. progress is told what is being waited for.
-func (h *Hosts) Connect(ctx context.Context, name string, progress func(string)) (tunnel.Host, error) {
+// Connect returns a Host; "" is this machine. The caller releases it. own is what the request brought, which counts more than what is
+// remembered of others. progress is told what is being waited for.
+func (h *Hosts) Connect(ctx context.Context, name string, own api.Caller, progress func(string)) (tunnel.Host, error) {
 	if name == "" {
 		return h.local(), nil
 	}
 	h.mu.Lock()
-	caller := h.caller
+	caller := over(own, h.caller)
 	h.mu.Unlock()
 	progress("reading the ssh configuration for " + name)
 	target, err := h.resolver.Resolve(ctx, name, environ(caller))
@@ -83,9 +83,10 @@ func (h *Hosts) Facts(ctx context.Context, host tunnel.Host) (tunnel.Facts, erro
 		reconnects = l.Reconnects
 	}
 	h.mu.Lock()
+	target := h.known[host.Name()].Key()
 	k, ok := h.facts[host.Name()]
 	h.mu.Unlock()
-	if ok && k.reconnects == reconnects && time.Since(k.asked) < factsAge {
+	if ok && k.target == target && k.reconnects == reconnects && time.Since(k.asked) < factsAge {
 		return k.Facts, nil
 	}
 	f, err := host.Facts(ctx)
@@ -93,7 +94,7 @@ func (h *Hosts) Facts(ctx context.Context, host tunnel.Host) (tunnel.Facts, erro
 		return f, fmt.Errorf("look at %s: %w", hostLabel(host.Name()), err)
 	}
 	h.mu.Lock()
-	h.facts[host.Name()] = knownFacts{Facts: f, asked: time.Now(), reconnects: reconnects}
+	h.facts[host.Name()] = knownFacts{Facts: f, target: target, asked: time.Now(), reconnects: reconnects}
 	h.mu.Unlock()
 	return f, nil
 }

@@ -2,22 +2,21 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/store"
 	"github.com/debugbroker/debugbroker/tunnel"
 )
 
 const (
-	reapTimeout   = 30 * time.Second // one clean-up of one workspace
-	janitorWait   = 30 * time.Second // one attempt to reach a host that has something of ours
-	janitorMax    = 5 * time.Minute  // between attempts
-	janitorGiveUp = 24 * time.Hour   // after that only the next connect cleans up
+	reapTimeout = 30 * time.Second // one clean-up of one workspace
+	visitWait   = 30 * time.Second // one attempt to reach a host that has something of ours, and to clean up there
 )
 
 // ledger is what may lie on hosts of ours: a record is in the store before anything is made there, and leaves it when a look at the
@@ -34,11 +33,15 @@ type ledger struct {
 	mu     sync.Mutex
 	active map[string]bool          // entries whose session lives: not to be reaped by a replay
 	busy   map[string]bool          // entries that a replay works on now
+	fresh  map[string]bool          // hosts that were given up with something there since the janitor looked
 	turns  map[string]chan struct{} // by host: holds one word while a replay works there
 }
 
-func newLedger(s *store.Store, h *Hosts, e *events, log hclog.Logger) *ledger {
-	return &ledger{store: s, hosts: h, events: e, log: log, wake: make(chan struct{}, 1), active: make(map[string]bool), busy: make(map[string]bool), turns: make(map[string]chan struct{})}
+func newLedger(s *store.Store, h *Hosts, e *events, report func(session string, left []string), log hclog.Logger) *ledger {
+	return &ledger{
+		store: s, hosts: h, events: e, log: log, wake: make(chan struct{}, 1), report: report,
+		active: make(map[string]bool), busy: make(map[string]bool), fresh: make(map[string]bool), turns: make(map[string]chan struct{}),
+	}
 }
 
 // enter writes down that a session is about to make a workspace.
@@ -69,17 +72,20 @@ func (l *ledger) reap(ctx context.Context, host tunnel.Host, e store.Entry) ([]s
 	return nil, l.strike(e.ID)
 }
 
+// strike takes an entry off. It stops being its session's only then: a replay in between would find it in the store.
 func (l *ledger) strike(id string) error {
+	err := l.store.DeleteEntry(id)
 	l.mu.Lock()
 	delete(l.active, id)
 	l.mu.Unlock()
-	return l.store.DeleteEntry(id)
+	return err
 }
 
 // abandon hands an entry over to replays: its session has ended without being able to clean up.
 func (l *ledger) abandon(e store.Entry) {
 	l.mu.Lock()
 	delete(l.active, e.ID)
+	l.fresh[e.Host] = true
 	l.mu.Unlock()
 	select {
 	case l.wake <- struct{}{}:
@@ -107,13 +113,13 @@ func (l *ledger) claim(host string) ([]store.Entry, error) {
 
 func (l *ledger) unclaim(entries []store.Entry) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, e := range entries {
 		delete(l.busy, e.ID)
 	}
+	l.mu.Unlock()
 }
 
-// replay cleans up on a host that has just been connected to what earlier sessions left there.
+// replay cleans up on a connected host what earlier sessions left there, whatever of it can be cleaned up.
 //
 // One replay at a time works on a host: who comes second finds done what the first did.
 func (l *ledger) replay(ctx context.Context, host tunnel.Host) error {
@@ -135,11 +141,14 @@ func (l *ledger) replay(ctx context.Context, host tunnel.Host) error {
 		return err
 	}
 	defer l.unclaim(entries)
+	var failed error
 	for _, e := range entries {
 		left, err := l.reap(ctx, host, e)
 		switch {
+		case err != nil && (ctx.Err() != nil || lost(host)):
+			return errors.Join(failed, err)
 		case err != nil:
-			return err
+			failed = errors.Join(failed, err)
 		case len(left) > 0:
 			l.report(e.Session, left)
 			l.events.add(e.Session, "left", fmt.Sprintf("still on %s: %q", hostLabel(e.Host), left))
@@ -149,95 +158,29 @@ func (l *ledger) replay(ctx context.Context, host tunnel.Host) error {
 			l.events.add(e.Session, "cleaned", "cleaned up on "+hostLabel(e.Host))
 		}
 	}
-	return nil
+	return failed
 }
 
-// pending tells whether a session still has something on its host.
-func (l *ledger) pending(session string) (bool, error) {
+// pending returns what a session still has on its host, as far as is known.
+func (l *ledger) pending(session string) ([]string, error) {
 	all, err := l.store.Entries()
 	if err != nil {
-		return false, err
+		return nil, err
 	}
+	var left []string
 	for _, e := range all {
 		if e.Session == session {
-			return true, nil
+			left = append(left, "workspace "+e.Workspace)
 		}
 	}
-	return false, nil
-}
-
-// run is the janitor: it tries the hosts that have something of ours, at once and then ever more rarely.
-func (l *ledger) run(ctx context.Context) {
-	tries := make(map[string]*attempt)
-	for {
-		next := l.sweep(ctx, tries)
-		timer := time.NewTimer(next)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-l.wake:
-			timer.Stop()
-		case <-timer.C:
-		}
-	}
-}
-
-// attempt is when a host is tried next.
-type attempt struct {
-	first, next time.Time
-	policy      *backoff.ExponentialBackOff
-}
-
-// sweep tries each host whose time has come, and returns how long nothing is to be done.
-func (l *ledger) sweep(ctx context.Context, tries map[string]*attempt) time.Duration {
-	entries, err := l.store.Entries()
-	if err != nil {
-		l.log.Error("read the clean-up ledger", "error", err)
-		return janitorMax
-	}
-	pending := make(map[string]bool)
-	l.mu.Lock()
-	for _, e := range entries {
-		if !l.active[e.ID] && !l.busy[e.ID] {
-			pending[e.Host] = true
-		}
-	}
-	l.mu.Unlock()
-	for name := range tries {
-		if !pending[name] {
-			delete(tries, name)
-		}
-	}
-	wait := time.Hour
-	for name := range pending {
-		now := time.Now()
-		t := tries[name]
-		if t == nil {
-			p := backoff.NewExponentialBackOff()
-			p.InitialInterval, p.MaxInterval = 2*time.Second, janitorMax
-			t = &attempt{first: now, next: now, policy: p}
-			tries[name] = t
-		}
-		if now.Sub(t.first) > janitorGiveUp {
-			continue
-		}
-		if !now.Before(t.next) {
-			if err := l.visit(ctx, name); err != nil {
-				l.log.Warn("clean-up is still pending", "host", name, "error", err)
-			}
-			t.next = time.Now().Add(t.policy.NextBackOff())
-		}
-		wait = min(wait, time.Until(t.next))
-	}
-	return max(wait, 100*time.Millisecond)
+	return left, nil
 }
 
 // visit connects to a host for no other reason than to clean up there.
 func (l *ledger) visit(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, janitorWait)
+	ctx, cancel := context.WithTimeout(ctx, visitWait)
 	defer cancel()
-	host, err := l.hosts.Connect(ctx, name, func(string) {})
+	host, err := l.hosts.Connect(ctx, name, api.Caller{}, func(string) {})
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func (s *session) connect(ctx context.Context, r *rig) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var err error
-	if r.host, err = s.b.hosts.Connect(ctx, s.req.Host, s.say); err != nil {
+	if r.host, err = s.b.hosts.Connect(ctx, s.req.Host, s.req.Caller, s.say); err != nil {
 		return err
 	}
 	for _, w := range r.host.Warnings() {
@@ -136,8 +136,8 @@ func (s *session) raise(ctx context.Context, r *rig, req adapters.Request) error
 			return err
 		}
 		s.log.Info("start again", "attempt", req.Attempt+1, "reason", again.Error())
-		if left, err := s.drop(ctx, r); err != nil || len(left) > 0 {
-			return fmt.Errorf("clean up a first attempt: %w (left: %q)", err, left)
+		if err := s.drop(ctx, r); err != nil {
+			return fmt.Errorf("clean up attempt %d: %w", req.Attempt+1, err)
 		}
 		if again.noStreamLocal {
 			s.b.denyStreamLocal(s.req.Host)
@@ -194,6 +194,7 @@ func (s *session) launch(ctx context.Context, r *rig, req adapters.Request) erro
 		return err
 	}
 	r.entry = &e
+	s.said = s.out.next()
 	s.say("starting " + r.plan.Server)
 	proc, err := s.start(ctx, r, req)
 	if err != nil {
@@ -236,17 +237,22 @@ func (s *session) start(ctx context.Context, r *rig, req adapters.Request) (tunn
 	return proc, nil
 }
 
-// drop undoes a start that failed, before another one.
-func (s *session) drop(ctx context.Context, r *rig) (left []string, err error) {
-	if r.entry == nil {
-		return nil, nil
+// drop undoes a start that failed, before another one: nothing of it stays, neither there nor in what is shown.
+func (s *session) drop(ctx context.Context, r *rig) error {
+	if r.entry != nil {
+		left, err := s.b.ledger.reap(ctx, r.host, *r.entry)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			return fmt.Errorf("still there: %q", left)
+		}
+		r.stopTasks(ctx)
 	}
-	if left, err = s.b.ledger.reap(ctx, r.host, *r.entry); err != nil || len(left) > 0 {
-		return left, err
-	}
-	r.stopTasks(ctx)
-	r.entry, r.proc, r.exited, r.over, r.ending = nil, nil, nil, nil, nil
-	return nil, nil
+	r.entry, r.proc, r.exited, r.over, r.ending, r.drained = nil, nil, nil, nil, nil, nil
+	r.plan, r.network, r.address, r.wsPath = adapters.Plan{}, "", "", ""
+	s.cur.PID, s.cur.Remote = nil, ""
+	return nil
 }
 
 func random() uint32 {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxLogBytes = 2 << 20 // kept a session; the oldest lines go first
+	maxLogBytes = 2 << 20 // kept a session, lineCost included; the oldest lines go first
 	maxLogLine  = 16 << 10
 	// lineCost is what a line takes beside its text: else empty ones would be kept by the million.
 	lineCost   = 64
@@ -35,18 +35,51 @@ type output struct {
 	ending bool
 }
 
+func cost(l api.LogLine) int { return len(l.Text) + lineCost }
+
 func (o *output) add(stream, text string, now time.Time) {
 	o.mu.Lock()
-	o.lines = append(o.lines, api.LogLine{Time: now, Stream: stream, Text: text})
-	o.bytes += len(text) + lineCost
-	for o.bytes > maxLogBytes && len(o.lines) > 1 {
-		o.bytes -= len(o.lines[0].Text) + lineCost
-		o.lines[0] = api.LogLine{}
-		o.lines = o.lines[1:] // append moves what is left now and then; moving it for each line would cost a busy program's log dearly
-		o.first++
+	line := api.LogLine{Time: now, Stream: stream, Text: text}
+	o.lines = append(o.lines, line)
+	o.bytes += cost(line)
+	drop := 0
+	for o.bytes > maxLogBytes && drop < len(o.lines)-1 {
+		o.bytes -= cost(o.lines[drop])
+		drop++
 	}
+	o.drop(drop)
 	o.mu.Unlock()
 	o.tracker.Bump()
+}
+
+// drop forgets the first n lines. They are cut off, not copied over: append moves what is left when it needs room. mu is held.
+func (o *output) drop(n int) {
+	clear(o.lines[:n])
+	o.lines = o.lines[n:]
+	o.first += n
+}
+
+// size is about how much memory the lines take.
+func (o *output) size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
+// forget drops every line.
+func (o *output) forget() {
+	o.mu.Lock()
+	o.drop(len(o.lines))
+	o.lines, o.bytes = nil, 0
+	o.mu.Unlock()
+	o.tracker.Bump()
+}
+
+// next is the sequence number of the next line.
+func (o *output) next() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.first + len(o.lines)
 }
 
 // end says that nothing more will come, so that followers stop.
@@ -61,28 +94,31 @@ func (o *output) end() {
 func (o *output) since(n int) (lines []api.LogLine, next int, ended bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	skip := min(max(n-o.first, 0), len(o.lines))
-	return append([]api.LogLine(nil), o.lines[skip:]...), o.first + len(o.lines), o.ending
+	return append([]api.LogLine(nil), o.from(n)...), o.first + len(o.lines), o.ending
 }
 
-// tail returns the last lines as text, at most limit bytes, and of each line its first maxLine: a long one must not hide what
-// stands before it.
-func (o *output) tail(limit, maxLine int) string {
+// tail returns the last lines from sequence number n on as text, at most limit bytes, and of each line its first maxLine: a long one must
+// not hide what stands before it.
+func (o *output) tail(n, limit, maxLine int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return tailOf(o.lines, limit, maxLine)
+	return tailOf(o.from(n), limit, maxLine)
 }
 
 // telling is tail without what the debug server says of itself, unless that is all there is.
-func (o *output) telling(limit, maxLine int) string {
+func (o *output) telling(n, limit, maxLine int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	program := slices.DeleteFunc(slices.Clone(o.lines), func(l api.LogLine) bool { return l.Stream == "server" })
+	all := o.from(n)
+	program := slices.DeleteFunc(slices.Clone(all), func(l api.LogLine) bool { return l.Stream == "server" })
 	if len(program) == 0 {
-		program = o.lines
+		program = all
 	}
 	return tailOf(program, limit, maxLine)
 }
+
+// from is the lines from sequence number n on. mu is held.
+func (o *output) from(n int) []api.LogLine { return o.lines[min(max(n-o.first, 0), len(o.lines)):] }
 
 func tailOf(lines []api.LogLine, limit, maxLine int) string {
 	var last []string

@@ -62,7 +62,7 @@ func TestOutputIsBounded(t *testing.T) {
 	if more, _, _ := o.since(next - 2); len(more) != 2 {
 		t.Errorf("sequence numbers moved: %d lines after the last two", len(more))
 	}
-	if tail := o.tail(2500, maxLogLine); len(tail) != 2002 {
+	if tail := o.tail(0, 2500, maxLogLine); len(tail) != 2002 {
 		t.Errorf("tail has %d bytes", len(tail))
 	}
 }
@@ -80,5 +80,28 @@ func TestTrackerWaits(t *testing.T) {
 	cancel()
 	if err := tr.Wait(ctx, tr.Version()); err == nil {
 		t.Error("Wait returned without a change")
+	}
+}
+
+// A program that prints nothing but line ends takes no more memory than one that prints text.
+func TestOutputCountsLines(t *testing.T) {
+	var o output
+	now := time.Now()
+	for range 100000 {
+		o.add("stdout", "", now)
+	}
+	if n := len(o.lines); n > maxLogBytes/lineCost {
+		t.Errorf("%d lines are kept", n)
+	}
+	if next := o.next(); next != 100000 {
+		t.Errorf("next is line %d", next)
+	}
+	lines, next, _ := o.since(0)
+	if next != 100000 || len(lines) != len(o.lines) {
+		t.Errorf("since: %d lines, next %d", len(lines), next)
+	}
+	o.forget()
+	if lines, next, _ := o.since(50); len(lines) != 0 || next != 100000 || o.size() != 0 {
+		t.Errorf("after forget: %d lines, next %d, %d bytes", len(lines), next, o.size())
 	}
 }

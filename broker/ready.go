@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	readyTimeout  = 30 * time.Second // where the plan has none
-	endpointPoll  = 100 * time.Millisecond
-	maxEndpoint   = 64 << 10 // bytes of debugpy's endpoint file
-	lastWordsWait = time.Second
+	readyTimeout   = 30 * time.Second // where the plan has none
+	startedTimeout = 45 * time.Second // Delve may still read a large program's symbols
+	endpointPoll   = 100 * time.Millisecond
+	maxEndpoint    = 64 << 10 // bytes of debugpy's endpoint file
+	lastWordsWait  = time.Second
 )
 
 // watchers is what a session looks for in the output of its server.
@@ -186,7 +187,7 @@ func pollEndpoint(ctx context.Context, host tunnel.Host, path string, out chan<-
 
 // diedAtStart says what it means that the server ended before it was ready.
 func (s *session) diedAtStart(r *rig, e ended) error {
-	text := s.out.tail(64<<10, maxLogLine)
+	text := s.out.tail(s.said, 64<<10, maxLogLine) // what an earlier attempt printed has been judged
 	for _, f := range r.plan.Failures {
 		m := f.Match.FindStringSubmatchIndex(text)
 		if m == nil {
@@ -207,7 +208,7 @@ func (s *session) started(ctx context.Context, r *rig) error {
 	if r.plan.Started == nil {
 		return s.checkForwarding(ctx, r)
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, startedTimeout)
 	defer cancel()
 	st, err := r.plan.Started(ctx, r.dial)
 	if err != nil {
@@ -215,7 +216,9 @@ func (s *session) started(ctx context.Context, r *rig) error {
 			waitFor(ctx, r.drained, lastWordsWait)
 			return s.diedAtStart(r, e)
 		}
-		if r.network == "unix" && !lost(r.host) && s.req.Host != "" {
+		// sshd does not tell a socket that it does not forward from one that is not there (tunnel.ErrFarDial).
+		unreached := errors.Is(err, tunnel.ErrForbidden) || errors.Is(err, tunnel.ErrFarDial)
+		if r.network == "unix" && unreached {
 			return &againError{err: err, noStreamLocal: true}
 		}
 		return fmt.Errorf("speak to %s: %w", r.plan.Server, err)

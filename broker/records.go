@@ -4,18 +4,22 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/store"
 )
 
-// keepEnded is how long sessions that have ended are listed.
-const keepEnded = 24 * time.Hour
+const (
+	keepEnded = 24 * time.Hour // sessions that have ended are listed for so long
+	// Of those the newest stay in memory, with what they printed; the others are read from their records.
+	maxEnded       = 256
+	maxEndedOutput = 64 << 20 // bytes
+)
 
 // keep writes a session's record; that it fails is logged: the session is worth more than its record.
-func (b *Broker) keep(s *session) {
-	v := *s.view.Load()
+func (b *Broker) keep(v *api.Session) {
 	view, err := json.Marshal(v)
 	if err == nil {
 		err = b.store.PutSession(store.Session{
@@ -24,7 +28,7 @@ func (b *Broker) keep(s *session) {
 		})
 	}
 	if err != nil {
-		b.log.Error("write the session's record", "session", s.id, "error", err)
+		b.log.Error("write the session's record", "session", v.ID, "error", err)
 	}
 }
 
@@ -64,6 +68,36 @@ func decodeView(rec store.Session) (api.Session, error) {
 	return v, err
 }
 
+// trim lets go of what ended sessions keep in memory, the oldest first, as far as it is too much.
+func (b *Broker) trim() {
+	type old struct {
+		*session
+		ended time.Time
+	}
+	var list []old
+	b.mu.Lock()
+	for _, s := range b.sessions {
+		if v := s.view.Load(); v.Ended != nil {
+			list = append(list, old{s, *v.Ended})
+		}
+	}
+	b.mu.Unlock()
+	slices.SortFunc(list, func(x, y old) int { return y.ended.Compare(x.ended) })
+	bytes := 0
+	for i, s := range list {
+		bytes += s.out.size()
+		if i < maxEnded && bytes <= maxEndedOutput {
+			continue
+		}
+		s.out.forget()
+		if _, err := b.store.Session(s.id); err == nil { // else memory is the only place where it is known
+			b.mu.Lock()
+			delete(b.sessions, s.id)
+			b.mu.Unlock()
+		}
+	}
+}
+
 // prune forgets sessions that ended a day ago.
 func (b *Broker) prune(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
@@ -90,27 +124,19 @@ func (b *Broker) prune(ctx context.Context) {
 
 // reportLeft corrects what the last snapshot of a session that is over says is left.
 func (b *Broker) reportLeft(id string, left []string) {
-	s, old, err := b.find(id)
-	switch {
-	case err != nil: // forgotten meanwhile
-	case s != nil:
-		v := *s.view.Load()
-		v.Left = append([]string{}, left...)
-		s.view.Store(&v)
+	s, v, err := b.find(id)
+	if err != nil {
+		return // forgotten meanwhile
+	}
+	if s != nil {
+		last := *s.view.Load()
+		v = &last
+	}
+	v.Left = append([]string{}, left...)
+	if s != nil {
+		s.view.Store(v)
 		s.tracker.Bump()
 		b.tracker.Bump()
-		b.keep(s)
-	default:
-		old.Left = append([]string{}, left...)
-		rec, err := b.store.Session(id)
-		if err == nil {
-			rec.View, err = json.Marshal(old)
-		}
-		if err == nil {
-			err = b.store.PutSession(rec)
-		}
-		if err != nil {
-			b.log.Error("write the session's record", "session", id, "error", err)
-		}
 	}
+	b.keep(v)
 }

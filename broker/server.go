@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/tailscale/peercred"
@@ -18,10 +19,12 @@ import (
 
 const maxRequest = 4 << 20 // bytes of a request's body: arguments and environment
 
-// Serve answers the API on l until ctx is done, then lets requests under way end, for grace at the longest. It closes l.
+// Serve answers the API on l until ctx is done, then lets requests under way end, for grace at the longest, after which their contexts
+// do. It closes l, and returns when no request is answered any more.
 func (b *Broker) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
+	var under requests
 	srv := &http.Server{
-		Handler:           b.Handler(),
+		Handler:           under.count(b.Handler()),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -29,8 +32,10 @@ func (b *Broker) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(&sameUser{Listener: l, refused: b.refuse}) }()
+	defer under.wait()
 	select {
 	case err := <-served:
+		srv.Close()
 		return fmt.Errorf("serve the control socket: %w", err)
 	case <-ctx.Done():
 	}
@@ -41,6 +46,34 @@ func (b *Broker) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	}
 	<-served
 	return nil
+}
+
+// requests counts what is being answered: http.Server's Close does not wait for it.
+type requests struct {
+	mu    sync.Mutex
+	over  bool
+	under sync.WaitGroup
+}
+
+func (q *requests) count(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q.mu.Lock()
+		if q.over {
+			q.mu.Unlock()
+			return
+		}
+		q.under.Add(1)
+		q.mu.Unlock()
+		defer q.under.Done()
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (q *requests) wait() {
+	q.mu.Lock()
+	q.over = true
+	q.mu.Unlock()
+	q.under.Wait()
 }
 
 func (b *Broker) refuse(why error) { b.log.Warn("control connection refused", "reason", why) }

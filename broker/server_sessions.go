@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 
 	"github.com/debugbroker/debugbroker/broker/api"
@@ -52,21 +51,14 @@ func (b *Broker) serveOpen(w http.ResponseWriter, r *http.Request) error {
 		out.send(api.OpenEvent{Error: v.Error})
 		return nil
 	}
-	out.send(api.OpenEvent{Session: &v})
+	if out.send(api.OpenEvent{Session: &v}) != nil || r.Context().Err() != nil {
+		s.cancel(errCancelled) // it got ready for nobody
+	}
 	return nil
 }
 
 // narrate sends progress until the session has opened or failed to.
 func (s *session) narrate(ctx context.Context, out *lines) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() { // ends with the session's opening or ctx
-		select {
-		case <-s.opened:
-			cancel(errOpened)
-		case <-ctx.Done():
-		}
-	}()
 	var last *string
 	for {
 		seen := s.tracker.Version()
@@ -76,16 +68,15 @@ func (s *session) narrate(ctx context.Context, out *lines) error {
 				return err
 			}
 		}
-		if err := s.tracker.Wait(ctx, seen); err != nil {
-			if errors.Is(err, errOpened) {
-				return nil
-			}
-			return err
+		select {
+		case <-s.tracker.Changed(seen):
+		case <-s.opened:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 }
-
-var errOpened = errors.New("opened")
 
 func (b *Broker) serveSessions(w http.ResponseWriter, r *http.Request) error {
 	all := r.FormValue("all") == "true"
@@ -139,18 +130,23 @@ func watchKey(v api.Session) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// waitChange waits for a change, and ends when the daemon does: a follower must not hold it up.
+// waitChange waits for a change. It ends when the last session has, with the daemon: a follower must not hold that up, and must not miss
+// what comes before.
 func (b *Broker) waitChange(ctx context.Context, t *Tracker, seen uint64) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() { // ends with the daemon or ctx
-		select {
-		case <-b.stopping:
-			cancel(errShutdown)
-		case <-ctx.Done():
-		}
-	}()
-	return t.Wait(ctx, seen)
+	changed := t.Changed(seen)
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-b.over:
+	}
+	select {
+	case <-changed:
+		return nil
+	default:
+		return errShutdown
+	}
 }
 
 func (b *Broker) serveSession(w http.ResponseWriter, r *http.Request) error {

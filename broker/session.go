@@ -27,6 +27,7 @@ type session struct {
 	cancel  context.CancelCauseFunc
 
 	cur  api.Session // owned by run
+	said int         // owned by run: where in out the server's present start begins
 	view atomic.Pointer[api.Session]
 	// progress is what an opening session waits for.
 	progress atomic.Pointer[string]
@@ -152,7 +153,7 @@ func (s *session) explain(err error) *api.Error {
 	switch e.Code {
 	case api.CodeProgramEnded, api.CodeNotReady, api.CodeMissingTool, api.CodeNotFound, api.CodeUsage:
 		if e.Output == "" {
-			e.Output = s.out.telling(8<<10, 1<<10)
+			e.Output = s.out.telling(s.said, 8<<10, 1<<10)
 		}
 		rest, printed := strings.CutPrefix(e.Hint, hintPrinted)
 		switch {

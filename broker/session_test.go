@@ -71,7 +71,7 @@ func newFixtureAt(t *testing.T, a adapters.Adapter, host *fakeHost, db string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	hosts := NewHosts(nil, nil, func() tunnel.Host { return host })
+	hosts := NewHosts(nil, nil, host.connect)
 	cfg := configs.Default()
 	b := New(Options{Config: cfg, Store: st, Hosts: hosts, Adapters: []adapters.Adapter{a}, Log: hclog.NewNullLogger()})
 	if err := b.Recover(); err != nil {
@@ -200,6 +200,43 @@ func TestEndsBeforeReady(t *testing.T) {
 	}
 }
 
+// What an earlier attempt printed says nothing of a later one's end.
+func TestAttemptsAreJudgedApart(t *testing.T) {
+	again := adapters.Failure{Match: regexp.MustCompile(`busy`), Code: adapters.Internal, Message: "the port is busy", Retry: true}
+	other := adapters.Failure{Match: regexp.MustCompile(`no class`), Code: adapters.NotFound, Message: "there is no such class"}
+	f := newFixture(t, fakeAdapter{failures: []adapters.Failure{again, other}})
+	f.host.silent = true
+	s, err := f.b.Open(api.OpenRequest{Lang: "java"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{"busy", "no class"} {
+		p := awaitProcess(t, f.host, s)
+		p.print(words + "\n")
+		p.end(tunnel.Exit{Code: 1}, nil)
+	}
+	v := awaitEnd(t, s)
+	if v.Error == nil || v.Error.Code != api.CodeNotFound || strings.Contains(v.Error.Output, "busy") {
+		t.Errorf("error %+v", v.Error)
+	}
+}
+
+// Nothing is made on a host before the ledger has it on disk.
+func TestNothingWithoutTheLedger(t *testing.T) {
+	f := newFixture(t, fakeAdapter{})
+	f.store.Close()
+	s := f.open(t, api.OpenRequest{})
+	v := awaitEnd(t, s)
+	if v.Phase != api.PhaseFailed || v.Error == nil || v.Error.Code != api.CodeInternal || len(v.Left) != 0 {
+		t.Errorf("phase %s, error %+v, left %q", v.Phase, v.Error, v.Left)
+	}
+	for _, call := range f.host.calls {
+		if strings.HasPrefix(call, "make") {
+			t.Errorf("the host saw %q", f.host.calls)
+		}
+	}
+}
+
 func awaitProcess(t *testing.T, h *fakeHost, s *session) *fakeProcess {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
@@ -263,7 +300,7 @@ func TestLinkLost(t *testing.T) {
 	if v.Phase != api.PhaseFailed || v.Error == nil || v.Error.Code != api.CodeLinkLost || len(v.Left) != 1 {
 		t.Errorf("phase %s, error %+v, left %q", v.Phase, v.Error, v.Left)
 	}
-	if pending, err := f.b.ledger.pending(s.id); err != nil || !pending {
+	if pending, err := f.b.ledger.pending(s.id); err != nil || len(pending) == 0 {
 		t.Errorf("the ledger forgot what is on the host: %v, %v", pending, err)
 	}
 }

@@ -31,23 +31,27 @@ func (t *Tracker) Bump() {
 	}
 }
 
+// Changed is closed once the version is newer than seen.
+func (t *Tracker) Changed(seen uint64) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changed == nil {
+		t.changed = make(chan struct{})
+	}
+	changed := t.changed
+	if t.version > seen {
+		changed = make(chan struct{})
+		close(changed)
+	}
+	return changed
+}
+
 // Wait returns once the version is newer than seen, or with ctx's error.
 func (t *Tracker) Wait(ctx context.Context, seen uint64) error {
-	for {
-		t.mu.Lock()
-		if t.version > seen {
-			t.mu.Unlock()
-			return nil
-		}
-		if t.changed == nil {
-			t.changed = make(chan struct{})
-		}
-		changed := t.changed
-		t.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	select {
+	case <-t.Changed(seen):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

@@ -275,6 +275,7 @@ func TestJava(t *testing.T) {
 		t.Errorf("session: %+v", s)
 	}
 	c := expect.StartJdb(t, jdk.Jdb, s.Local, filepath.Dir(path))
+	c.AwaitSuspended()
 	c.Ask("stop at Ticker:"+strconv.Itoa(line), `Set (deferred )?breakpoint|Deferring breakpoint`)
 	c.Ask("run", `Breakpoint hit: [^\n]*Ticker\.tick\(\), line=`+strconv.Itoa(line))
 	c.Ask("print square", `square = 1`)

@@ -51,7 +51,7 @@ func (c *client) serveCDP(run, ctx context.Context, br *bufio.Reader) {
 
 func (c *client) serveWebsocket(run, ctx context.Context, br *bufio.Reader, request []byte) {
 	err := c.withServer(run, ctx, c.p.cfg.Dial, func(far net.Conn) string {
-		return duplex(c.front, far,
+		return c.duplex(far,
 			func() error {
 				if _, err := far.Write(request); err != nil {
 					return err

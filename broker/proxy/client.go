@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 )
 
@@ -82,11 +83,11 @@ func (c *client) withServer(run, ctx context.Context, dial func(context.Context)
 		return errEnded
 	}
 	c.p.events.arrive()
-	ending := talk(far)
-	if ctx.Err() != nil {
-		ending = "closed by the broker"
+	ending := endBroker
+	defer func() { c.p.events.leave(ending) }()
+	if how := talk(far); ctx.Err() == nil {
+		ending = how
 	}
-	c.p.events.leave(ending)
 	return nil
 }
 
@@ -102,4 +103,14 @@ const (
 	endFront   = "the front end left"
 	endServer  = "the debug server ended the connection"
 	endRefused = "refused"
+	endBroker  = "closed by the broker"
 )
+
+// survive keeps a panic over one connection from ending all the daemon's sessions. Deferred calls have taken the client out of its
+// round and its seat by then.
+func (c *client) survive() {
+	if p := recover(); p != nil {
+		c.p.cfg.Log.Error("panic", "value", p, "stack", string(debug.Stack()))
+		c.p.events.refused(errBug.Error())
+	}
+}

@@ -47,7 +47,7 @@ func (c *client) serveDAP(run, ctx context.Context, br *bufio.Reader) {
 		if d.seat != nil {
 			parting = d.farewell
 		}
-		return duplex(c.front, far, func() error { return d.up(ctx, r, first, env) }, d.down, parting)
+		return c.duplex(far, func() error { return d.up(ctx, r, first, env) }, d.down, parting)
 	})
 	if err != nil {
 		refuse(err)

@@ -12,12 +12,16 @@ import (
 // duplex runs both directions of an attached connection until both have ended, and closes both sides. up forwards from the front end in
 // the caller's goroutine; down forwards from the server in one of its own. parting, which may be nil, runs when the front end has gone
 // and the server is still there. duplex returns who ended it, or up's reason if up refused something.
-func duplex(front, far net.Conn, up, down func() error, parting func(downDone <-chan struct{})) (ending string) {
+func (c *client) duplex(far net.Conn, up, down func() error, parting func(downDone <-chan struct{})) (ending string) {
+	front := c.front
 	downDone := make(chan struct{})
 	var serverFirst, frontFirst atomic.Bool
 	go func() {
 		defer close(downDone)
-		_ = down()
+		func() {
+			defer c.survive()
+			_ = down()
+		}()
 		serverFirst.Store(!frontFirst.Load())
 		far.Close() // up may be writing to it
 		closeWrite(front)

@@ -13,7 +13,8 @@ const (
 	spell            = time.Minute
 )
 
-// events tells the owner what happens, one call at a time and in order. Its lock is for that order only; nothing else is under it.
+// events tells the owner what happens, one call at a time and in order. Its lock is for that order only; nothing else is under it, not
+// even the log, which may wait for a disk.
 type events struct {
 	onEvent   func(kind, text string)
 	onClients func(n int)
@@ -26,6 +27,7 @@ type events struct {
 }
 
 func (e *events) refused(reason string) {
+	e.log.Debug("front end refused", "reason", reason)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if now := time.Now(); now.Sub(e.begun) > spell {
@@ -40,6 +42,7 @@ func (e *events) refused(reason string) {
 }
 
 func (e *events) arrive() {
+	e.log.Debug("front end attached")
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.clients++
@@ -48,6 +51,7 @@ func (e *events) arrive() {
 }
 
 func (e *events) leave(reason string) {
+	e.log.Debug("front end detached", "reason", reason)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.clients--
@@ -56,7 +60,6 @@ func (e *events) leave(reason string) {
 }
 
 func (e *events) tell(kind, text string) {
-	e.log.Debug("front end "+kind, "reason", text)
 	if e.onEvent != nil {
 		e.onEvent(kind, text)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -11,6 +12,7 @@ import (
 
 var (
 	errEnded = errors.New("the program has ended")
+	errBug   = errors.New("the broker has a bug: see its log")
 	errBusy  = errors.New("the session is busy with the front end before")
 )
 
@@ -72,7 +74,7 @@ func (g *gate) enter(ctx context.Context) error {
 }
 
 func (g *gate) open(ctx context.Context) error {
-	err := hook(ctx, g.before)
+	err := g.hook(ctx, g.before)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err != nil {
@@ -114,7 +116,7 @@ func (g *gate) leave(ctx context.Context) {
 	}
 	g.set(gateClosing)
 	g.mu.Unlock()
-	err := hook(ctx, g.after)
+	err := g.hook(ctx, g.after)
 	if err != nil {
 		g.log.Warn("let program run on", "error", err)
 	}
@@ -139,10 +141,17 @@ func (g *gate) set(s gateState) {
 	g.changed = make(chan struct{})
 }
 
-func hook(ctx context.Context, f func(context.Context) error) error {
+// hook calls f. Its panic is an error, so that the gate moves on.
+func (g *gate) hook(ctx context.Context, f func(context.Context) error) (err error) {
 	if f == nil {
 		return nil
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			g.log.Error("panic", "value", p, "stack", string(debug.Stack()))
+			err = errBug
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, hookTime)
 	defer cancel()
 	return f(ctx)

@@ -43,7 +43,7 @@ func (c *client) serveJDWP(run, ctx context.Context, br *bufio.Reader) {
 		if _, err := io.WriteString(c.front, jdwpHandshake); err != nil {
 			return endFront
 		}
-		return duplex(c.front, far,
+		return c.duplex(far,
 			func() error { return packets(far, br) },
 			func() error {
 				defer leaving()

@@ -186,6 +186,7 @@ func (p *Proxy) admit(run context.Context, conn net.Conn) {
 	}
 	go func() {
 		defer p.wg.Done()
+		defer c.survive()
 		defer p.forget(c)
 		defer cancel()
 		defer conn.Close()

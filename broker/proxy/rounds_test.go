@@ -288,3 +288,99 @@ func TestRefusalsDoNotFloodTheRecord(t *testing.T) {
 		}
 	})
 }
+
+// Who ends the Proxy must know whether the program is still in the hands of a front end.
+func TestUnsettled(t *testing.T) {
+	var there net.Conn // stays longer than Run
+	for name, c := range map[string]struct {
+		come func(t *testing.T, r *rig)
+		want bool
+	}{
+		"nobody came": {func(*testing.T, *rig) {}, false},
+		"one is there": {func(t *testing.T, r *rig) {
+			c, err := net.Dial("tcp4", r.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			there = c
+			roundTrip(t, c)
+		}, true},
+		"one has gone": {func(t *testing.T, r *rig) {
+			c := r.connect(t)
+			roundTrip(t, c)
+			c.Close()
+			eventually(t, "end of AfterLast", func() bool { return !r.Unsettled() })
+		}, false},
+		"the program has ended": {func(t *testing.T, r *rig) {
+			roundTrip(t, r.connect(t))
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			r.Drain(ctx)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r *rig
+			there = nil
+			t.Cleanup(func() { // after start's
+				if there != nil {
+					there.Close()
+				}
+				if got := r.Unsettled(); got != c.want {
+					t.Errorf("Unsettled = %v, want %v", got, c.want)
+				}
+			})
+			r = start(t, Config{Protocol: "dap", Dial: server(t, echo), AfterLast: func(context.Context) error { return nil }})
+			c.come(t, r)
+		})
+	}
+	t.Run("AfterLast was cut off", func(t *testing.T) {
+		var r *rig
+		t.Cleanup(func() {
+			if !r.Unsettled() {
+				t.Error("AfterLast did not end, and yet nothing is owed")
+			}
+		})
+		running := make(chan struct{})
+		r = start(t, Config{Protocol: "dap", Dial: server(t, echo), AfterLast: func(ctx context.Context) error {
+			close(running)
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		c := r.connect(t)
+		roundTrip(t, c)
+		c.Close()
+		<-running
+	})
+}
+
+// A panic over one connection is the end of that one alone.
+func TestPanicEndsOneConnection(t *testing.T) {
+	n := 0
+	dial := server(t, echo)
+	r := start(t, Config{Protocol: "dap", Dial: func(ctx context.Context) (net.Conn, error) {
+		switch n++; n {
+		case 1:
+			panic("dial")
+		case 2:
+			c, err := dial(ctx)
+			return panicky{c}, err
+		}
+		return dial(ctx)
+	}})
+	for range 2 {
+		c := r.connect(t)
+		if _, err := io.WriteString(c, frame(initialize)); err != nil {
+			t.Fatal(err)
+		}
+		ended(t, c)
+		c.Close()
+	}
+	roundTrip(t, r.connect(t))
+	r.awaitEvent(t, "refused: the broker has a bug")
+	r.awaitClients(t, 1)
+}
+
+// panicky is a connection whose reader panics.
+type panicky struct{ net.Conn }
+
+func (panicky) Read([]byte) (int, error) { panic("read") }

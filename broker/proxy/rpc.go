@@ -25,7 +25,7 @@ func (c *client) serveRPC(run, ctx context.Context, br *bufio.Reader) {
 	}
 	c.identified()
 	err := c.withServer(run, ctx, c.p.cfg.Dial, func(far net.Conn) string {
-		return duplex(c.front, far,
+		return c.duplex(far,
 			func() error { return forward(far, br) },
 			func() error { return forward(c.front, far) }, nil)
 	})
