@@ -5,7 +5,7 @@
 // state: they read the snapshots that it publishes and end it by cancelling its context with a cause (errClosed, errExpired, …).
 //
 // Where things are: broker.go owns the sessions; session.go is a session's life, open.go and raise.go its beginning, ending.go its end,
-// rig.go what it has built; ledger.go knows what may lie on hosts; hosts.go reaches them; server*.go is the API.
+// rig.go what it has built; ledger.go knows what may lie on hosts and janitor.go goes after it; hosts.go reaches them; server*.go is the API.
 //
 // Goroutines:
 //   - Broker.Run: one; it starts the janitor (ledger.run) and the pruner, and waits for them and for every session.
