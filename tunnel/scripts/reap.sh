@@ -120,7 +120,10 @@ dbk_end_lifelines() {
 	while [ -n "$dbk_recs" ] && [ "$dbk_n" -lt 10 ]; do
 		dbk_live=
 		for dbk_t in $(dbk_scan words "$dbk_me"); do
-			case $dbk_t in l*) kill -KILL "${dbk_t#?}" 2>/dev/null; dbk_live=1 ;; esac
+			case $dbk_t in
+			l*) kill -KILL "${dbk_t#?}" 2>/dev/null; dbk_live=1 ;;
+			k*) kill -KILL "${dbk_t#?}" 2>/dev/null ;; # what a lifeline has just started
+			esac
 		done
 		[ -n "$dbk_live" ] || break
 		dbk_nap
@@ -159,7 +162,15 @@ k"*)
 		done
 		printf '%s\n' "$dbk_left"
 	else
-		rm -rf "$dbk_ws" 2>/dev/null || rm -rf "$dbk_ws" 2>/dev/null || rm -rf "$dbk_ws"
+		# A lifeline that wakes just now, and that was not on record yet, may write its records under our hands.
+		for dbk_i in 1 2 3 4 5 6 7 8 9 10; do
+			rm -rf "$dbk_ws" 2>/dev/null
+			[ -e "$dbk_ws" ] || break
+			if [ "$1" = broker ]; then dbk_load; dbk_end_lifelines; fi
+			dbk_n=$dbk_i
+			dbk_nap
+		done
+		[ ! -e "$dbk_ws" ] || rm -rf "$dbk_ws"
 	fi
 	if [ -e "$dbk_ws" ]; then printf 'directory %s\n' "$dbk_ws"; fi
 }
