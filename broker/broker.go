@@ -107,6 +107,9 @@ func (b *Broker) Open(req api.OpenRequest) (*session, error) {
 	case req.TTL < 0 || req.TTL > maxTTL:
 		return nil, apiErrorf(api.CodeUsage, "give a time like 30m or 8h", "time limit %s is not between 0 and %s", req.TTL, maxTTL)
 	}
+	if err := checkRequest(req); err != nil {
+		return nil, err
+	}
 	b.hosts.Remember(req.Caller)
 	s, ctx, err := b.enroll(req, a)
 	if err != nil {

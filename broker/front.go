@@ -14,6 +14,19 @@ import (
 	"github.com/debugbroker/debugbroker/broker/proxy"
 )
 
+// checkRequest refuses what no adapter and no host would get to see. brokerctl has looked at it already; others may use the API too.
+func checkRequest(req api.OpenRequest) error {
+	if req.LocalPort < 0 || req.LocalPort > 65535 {
+		return apiErrorf(api.CodeUsage, "a port is 1 to 65535", "local port %d is none", req.LocalPort)
+	}
+	for _, kv := range req.Env {
+		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" { // the text may be a secret
+			return apiErrorf(api.CodeUsage, "give NAME=VALUE", "an environment variable without a name or a '='")
+		}
+	}
+	return nil
+}
+
 // bind takes the session's local port: the one asked for, else the one that this host and language had before, else a free one.
 func (b *Broker) bind(req api.OpenRequest) (net.Listener, error) {
 	if req.LocalPort != 0 {

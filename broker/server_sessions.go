@@ -51,7 +51,8 @@ func (b *Broker) serveOpen(w http.ResponseWriter, r *http.Request) error {
 		out.send(api.OpenEvent{Error: v.Error})
 		return nil
 	}
-	if out.send(api.OpenEvent{Session: &v}) != nil || r.Context().Err() != nil {
+	// Looked at before it is told: who has been told may hang up at once, and wants the session all the same.
+	if r.Context().Err() != nil || out.send(api.OpenEvent{Session: &v}) != nil {
 		s.cancel(errCancelled) // it got ready for nobody
 	}
 	return nil
