@@ -1,9 +1,9 @@
 // Package adapters knows the debug servers: one small set of files a language, and the list of them in Builtin.
 //
-// An adapter is two pure functions. Probe says what to ask of the host, as POSIX sh that changes nothing there; Plan turns the
-// answers into data: a command line, how its readiness is told, which address it has, what its output means. The broker carries both
-// out over whatever reaches the host, plain SSH or a relay. What cannot be data, because it is a conversation (let a program go when
-// its front end has left, learn of its end), is a function of the plan over connections that the broker opens.
+// An adapter is pure functions. Check refuses what can never work; Probe says what to ask of the host, as POSIX sh that changes
+// nothing there; Plan turns the answers into data: a command line, how its readiness is told, which address it has, what its output
+// means. The broker carries them out over whatever reaches the host. What cannot be data, because it is a conversation (let a program
+// go when its front end has left, learn of its end), is a function of the plan over connections that the broker opens.
 //
 // # Goroutines
 //

@@ -42,7 +42,7 @@ func TestJDWPFrontEndLeavesAndComesBack(t *testing.T) {
 		}
 		jdb := expect.StartJdb(t, tools.Need(t, tools.Java).Jdb, s.address, "testdata/java")
 		if round == 0 { // jdb forgets its threads if it is asked before it has taken in the start
-			eventually(t, "thread of jdb's", func() bool { return strings.Contains(jdb.Transcript(), "main[1]") })
+			jdb.AwaitSuspended()
 		}
 		jdb.Ask("stop in Ticker.tick", `(Deferring|Set) breakpoint|Set deferred`)
 		if round == 0 {

@@ -39,7 +39,7 @@ func (n *nodeTalk) findPath(ctx context.Context, dial Dial) (Started, error) {
 	if err != nil {
 		return Started{}, fmt.Errorf("dial inspector: %w", err)
 	}
-	targets, err := cdp.List(ctx, conn)
+	paths, err := cdp.List(ctx, conn)
 	switch {
 	case errors.Is(err, cdp.ErrHidden):
 		return Started{}, &Error{
@@ -48,11 +48,11 @@ func (n *nodeTalk) findPath(ctx context.Context, dial Dial) (Started, error) {
 		}
 	case err != nil:
 		return Started{}, err
-	case len(targets) == 0:
+	case len(paths) == 0:
 		return Started{}, &Error{Code: NotFound, Message: "the inspector has nothing to debug", Hint: "see /json/list on its port"}
 	}
-	n.announced(targets[0].Path)
-	return Started{WSPath: targets[0].Path}, nil
+	n.announced(paths[0])
+	return Started{WSPath: paths[0]}, nil
 }
 
 // afterLast lets a program go on that was started to wait and that no front end has let run. Everything else node does by itself:

@@ -80,3 +80,37 @@ func TestNodeProbeFindsTheNewestOfNVM(t *testing.T) {
 		}
 	}
 }
+
+// What the configuration names is tried first, and what is there serves where that is not; what the user names is tried alone.
+func TestProbesTakeTheConfiguredTool(t *testing.T) {
+	t.Setenv("JAVA_HOME", "")
+	home := t.TempDir()
+	tool := func(name string) string {
+		p := filepath.Join(home, name)
+		must(t, "mkdir", os.MkdirAll(filepath.Dir(p), 0o755))
+		must(t, "write", os.WriteFile(p, []byte("#!/bin/sh\n"), 0o755))
+		return p
+	}
+	for fact, c := range map[string]struct {
+		a   Adapter
+		key string
+	}{"dlv": {NewDelve(), delveProbe}, "node": {NewNode(), nodeProbe}, "java": {NewJDWP(), javaProbe}} {
+		found, configured, named := tool("path/"+fact), tool("configured/"+fact), tool("named/"+fact)
+		for _, tt := range []struct {
+			interpreter string
+			configured  []string
+			want        string
+		}{
+			{"", nil, found}, {"", []string{configured}, configured}, {"", []string{"~/configured/" + fact}, configured}, {"", []string{"/nope"}, found},
+			{named, []string{configured}, named}, {"/nope", []string{configured}, ""},
+		} {
+			req := probed(t, c.a, Request{
+				Program: []string{"-x"}, Interpreter: tt.interpreter, Interpreters: tt.configured,
+				Host: Host{OS: "linux", Home: home, Path: home + "/path:/usr/bin:/bin"},
+			}, "/bin/sh")
+			if got := parseFacts(req.Facts[c.key]).first(fact); got != tt.want {
+				t.Errorf("%s, --interpreter %q, configured %q: %q, want %q", fact, tt.interpreter, tt.configured, got, tt.want)
+			}
+		}
+	}
+}

@@ -48,16 +48,15 @@ type Broker struct {
 	stopOnce sync.Once
 	over     chan struct{} // the last session has ended, and there will be no more
 
-	mu            sync.Mutex
-	sessions      map[string]*session
-	noStreamLocal map[string]bool // hosts whose SSH server does not forward unix sockets
+	mu       sync.Mutex
+	sessions map[string]*session
 }
 
 // New returns a Broker; nothing happens before Run.
 func New(o Options) *Broker {
 	b := &Broker{
 		config: o.Config, store: o.Store, hosts: o.Hosts, adapters: o.Adapters, log: o.Log, info: o.Info,
-		now: time.Now, stopping: make(chan struct{}), over: make(chan struct{}), sessions: make(map[string]*session), noStreamLocal: make(map[string]bool),
+		now: time.Now, stopping: make(chan struct{}), over: make(chan struct{}), sessions: make(map[string]*session),
 	}
 	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.reportLeft, o.Log.Named("ledger"))
 	return b
@@ -107,6 +106,9 @@ func (b *Broker) Open(req api.OpenRequest) (*session, error) {
 		req.TTL = b.config.Session.TTL
 	case req.TTL < 0 || req.TTL > maxTTL:
 		return nil, apiErrorf(api.CodeUsage, "give a time like 30m or 8h", "time limit %s is not between 0 and %s", req.TTL, maxTTL)
+	}
+	if err := checkRequest(req); err != nil {
+		return nil, err
 	}
 	b.hosts.Remember(req.Caller)
 	s, ctx, err := b.enroll(req, a)

@@ -4,6 +4,9 @@
 // until something ends it, end takes everything down and proves on the host that nothing is left. Others never touch a session's
 // state: they read the snapshots that it publishes and end it by cancelling its context with a cause (errClosed, errExpired, …).
 //
+// Where things are: broker.go owns the sessions; session.go is a session's life, open.go and raise.go its beginning, ending.go its end,
+// rig.go what it has built; ledger.go knows what may lie on hosts and janitor.go goes after it; hosts.go reaches them; server*.go is the API.
+//
 // Goroutines:
 //   - Broker.Run: one; it starts the janitor (ledger.run) and the pruner, and waits for them and for every session.
 //   - a session: run, and under it the two readers of the process's output with one that waits for them, one that waits for the

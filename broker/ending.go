@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	endWait = 16 * time.Second
 	// stopWait bounds a debug server's way to its own end, within endWait.
 	stopWait = 5 * time.Second
+	// portWait is how long a port may outlive its processes.
+	portWait = 2 * time.Second
 	// settleWait bounds how long a program is told to run on, within endWait.
 	settleWait = 15 * time.Second
 )
@@ -134,7 +137,8 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 	s.cur.Left = append([]string{}, left...)
 }
 
-// portLeft looks whether the debug server's port still listens although its processes are gone.
+// portLeft looks whether the debug server's port still listens although its processes are gone. A killed process may hold its sockets
+// for a moment after it counts as gone, and a port that is free may be another program's the next moment.
 func (s *session) portLeft(ctx context.Context, r *rig) []string {
 	if r.network != "tcp" || r.address == "" {
 		return nil
@@ -145,17 +149,29 @@ func (s *session) portLeft(ctx context.Context, r *rig) []string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopWait)
 	defer cancel()
-	all, err := r.host.Listeners(ctx)
-	if err != nil {
-		s.log.Warn("look for ports that are left", "error", err)
-		return nil
-	}
-	for _, l := range all {
-		if l.Port == port && l.UID == r.facts.UID {
+	tick := time.NewTicker(endpointPoll)
+	defer tick.Stop()
+	for deadline := time.Now().Add(portWait); ; {
+		all, err := r.host.Listeners(ctx)
+		if err != nil {
+			s.log.Warn("look for ports that are left", "error", err)
+			return nil
+		}
+		ours := func(l tunnel.Listener) bool {
+			return l.Port == port && l.UID == r.facts.UID && (l.PID == 0 || r.listenerPID == 0 || l.PID == r.listenerPID)
+		}
+		if !slices.ContainsFunc(all, ours) {
+			return nil
+		}
+		if time.Now().After(deadline) {
 			return []string{"listening port " + r.address}
 		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	return nil
 }
 
 // exchange carries out one short conversation with the debug server; that it fails is told, not more.

@@ -8,18 +8,24 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/broker/peer"
 	"github.com/debugbroker/debugbroker/broker/proxy"
 )
 
-// settleTime is how long a program that runs at once is watched before its session counts as ready, where the plan does not say.
-const settleTime = 500 * time.Millisecond
-
-// overTime is how long the exit of a program may take that has said that it is ending. Threads of its own may keep it alive.
-const overTime = 3 * time.Second
+// checkRequest refuses what no adapter and no host would get to see. brokerctl has looked at it already; others may use the API too.
+func checkRequest(req api.OpenRequest) error {
+	if req.LocalPort < 0 || req.LocalPort > 65535 {
+		return apiErrorf(api.CodeUsage, "a port is 1 to 65535", "local port %d is none", req.LocalPort)
+	}
+	for _, kv := range req.Env {
+		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" { // the text may be a secret
+			return apiErrorf(api.CodeUsage, "give NAME=VALUE", "an environment variable without a name or a '='")
+		}
+	}
+	return nil
+}
 
 // bind takes the session's local port: the one asked for, else the one that this host and language had before, else a free one.
 func (b *Broker) bind(req api.OpenRequest) (net.Listener, error) {
@@ -106,46 +112,4 @@ func (s *session) title() string {
 		return hostLabel(s.req.Host) + ": " + s.cur.Command[len(s.cur.Command)-1]
 	}
 	return hostLabel(s.req.Host)
-}
-
-// settle watches a program that runs at once for a moment: one that ends in it could not have been debugged.
-func (s *session) settle(ctx context.Context, r *rig) error {
-	if !s.req.NoWait || r.proc == nil {
-		return nil
-	}
-	moment := r.plan.Ready.Settle
-	if moment == 0 {
-		moment = settleTime
-	}
-	t := time.NewTimer(moment)
-	defer t.Stop()
-	var e ended
-	ok := true
-	for over, waiting := r.over, true; waiting; {
-		waiting = false
-		select {
-		case e = <-r.exited:
-		case e, ok = <-r.watched:
-		case <-over:
-			over, waiting = nil, true
-			t.Reset(overTime)
-		case <-t.C:
-			return nil
-		case <-r.host.Done():
-			return r.host.Err()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	switch {
-	case !ok: // it is no more watched since the host is gone
-		return r.host.Err()
-	case e.err != nil:
-		return e.err
-	}
-	s.cur.Exit = e.api()
-	if e.server {
-		waitFor(ctx, r.drained, lastWordsWait) // its last words come by other ways than its exit
-	}
-	return apiErrorf(api.CodeProgramEnded, hintPrinted+"; without --no-wait it waits for the front end before it runs", "the program ended at once with %s", describeExit(*s.cur.Exit))
 }

@@ -23,6 +23,8 @@ type Hosts struct {
 	caller api.Caller               // the newest that came with a request
 	known  map[string]tunnel.Target // by name, as last resolved; for showing links
 	facts  map[string]knownFacts    // by name
+
+	noStreamLocal map[string]bool // names of hosts whose unix sockets have turned out not to be reachable
 }
 
 // factsAge is how long a host's facts are believed: login scripts and accounts change seldom, and asking costs a login shell.
@@ -38,7 +40,10 @@ type knownFacts struct {
 
 // NewHosts joins a resolver and a pool. local returns a Host for this machine.
 func NewHosts(r *sshconfig.Resolver, p *tunnel.Pool, local func() tunnel.Host) *Hosts {
-	return &Hosts{resolver: r, pool: p, local: local, known: make(map[string]tunnel.Target), facts: make(map[string]knownFacts)}
+	return &Hosts{
+		resolver: r, pool: p, local: local,
+		known: make(map[string]tunnel.Target), facts: make(map[string]knownFacts), noStreamLocal: make(map[string]bool),
+	}
 }
 
 // Remember keeps what a caller brought of its shell's environment, for work that no request waits for.
@@ -151,14 +156,15 @@ func environ(c api.Caller) []string {
 }
 
 // streamLocal tells whether unix sockets on a host can be reached, as far as is known.
-func (b *Broker) streamLocal(host string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return !b.noStreamLocal[host]
+func (h *Hosts) streamLocal(name string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.noStreamLocal[name]
 }
 
-func (b *Broker) denyStreamLocal(host string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.noStreamLocal[host] = true
+// denyStreamLocal remembers that a host's SSH server does not forward unix sockets.
+func (h *Hosts) denyStreamLocal(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.noStreamLocal[name] = true
 }

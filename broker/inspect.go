@@ -108,6 +108,7 @@ func (s *session) inspectOwn(ctx context.Context, r *rig, at netip.AddrPort, all
 			continue
 		}
 		found = true
+		r.listenerPID = l.PID
 		for _, other := range all { // a server may have several
 			if ip, err := netip.ParseAddr(other.Addr); other.Port == l.Port && (other == l || other.PID == l.PID && l.PID != 0) && (err != nil || !ip.IsLoopback()) {
 				return exposed(r, fmt.Sprintf("%s port %d", other.Addr, other.Port))

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"regexp"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/debugbroker/debugbroker/adapters"
@@ -23,58 +21,11 @@ const (
 	endpointPoll   = 100 * time.Millisecond
 	maxEndpoint    = 64 << 10 // bytes of debugpy's endpoint file
 	lastWordsWait  = time.Second
+
+	settleTime = 500 * time.Millisecond // how long a program that runs at once is watched, where the plan does not say
+	// overTime is how long the exit of a program may take that has said that it is ending. Threads of its own may keep it alive.
+	overTime = 3 * time.Second
 )
-
-// watchers is what a session looks for in the output of its server.
-type watchers struct {
-	announced chan []string // submatches of Ready.Line, once
-	notices   chan string
-}
-
-// pump starts the goroutines that read a process's output: into the session's log, and to whoever looks for certain lines.
-func (s *session) pump(ctx context.Context, r *rig, proc tunnel.Process) *watchers {
-	w := &watchers{announced: make(chan []string, 1), notices: make(chan string, 16)}
-	ending := make(chan struct{})
-	drained := make(chan struct{})
-	over := make(chan struct{})
-	r.over, r.ending, r.drained = over, ending, drained
-	plan := r.plan
-	var announceOnce, overOnce, endOnce sync.Once
-	read := func(ctx context.Context, from io.Reader, stream string) {
-		splitLines(ctx, from, func(line string) {
-			stream := stream
-			if plan.Ready.Line != nil {
-				if m := plan.Ready.Line.FindStringSubmatch(line); m != nil {
-					announceOnce.Do(func() { w.announced <- m })
-				}
-			}
-			if plan.Notices != nil {
-				if m := plan.Notices.FindStringSubmatch(line); len(m) > 1 {
-					select {
-					case w.notices <- m[1]:
-					default:
-					}
-				}
-			}
-			if plan.Ready.Over != nil && plan.Ready.Over.MatchString(line) {
-				overOnce.Do(func() { close(over) })
-			}
-			if plan.Ending != nil && plan.Ending.MatchString(line) {
-				endOnce.Do(func() { close(ending) })
-			}
-			if plan.ServerLine != nil && plan.ServerLine.MatchString(line) {
-				stream = "server"
-			}
-			s.out.add(stream, line, time.Now().UTC())
-		})
-	}
-	var both sync.WaitGroup
-	both.Add(2)
-	r.task(ctx, func(ctx context.Context) { defer both.Done(); read(ctx, proc.Stdout(), "stdout") })
-	r.task(ctx, func(ctx context.Context) { defer both.Done(); read(ctx, proc.Stderr(), "stderr") })
-	r.guarded(func() { both.Wait(); close(drained) })
-	return w
-}
 
 // awaitReady waits until the server has announced its endpoint, and takes the endpoint from what it said.
 func (s *session) awaitReady(ctx context.Context, r *rig, w *watchers) error {
@@ -277,4 +228,46 @@ func waitFor(ctx context.Context, c <-chan struct{}, d time.Duration) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
+}
+
+// settle watches a program that runs at once for a moment: one that ends in it could not have been debugged.
+func (s *session) settle(ctx context.Context, r *rig) error {
+	if !s.req.NoWait || r.proc == nil {
+		return nil
+	}
+	moment := r.plan.Ready.Settle
+	if moment == 0 {
+		moment = settleTime
+	}
+	t := time.NewTimer(moment)
+	defer t.Stop()
+	var e ended
+	ok := true
+	for over, waiting := r.over, true; waiting; {
+		waiting = false
+		select {
+		case e = <-r.exited:
+		case e, ok = <-r.watched:
+		case <-over:
+			over, waiting = nil, true
+			t.Reset(overTime)
+		case <-t.C:
+			return nil
+		case <-r.host.Done():
+			return r.host.Err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	switch {
+	case !ok: // it is no more watched since the host is gone
+		return r.host.Err()
+	case e.err != nil:
+		return e.err
+	}
+	s.cur.Exit = e.api()
+	if e.server {
+		waitFor(ctx, r.drained, lastWordsWait) // its last words come by other ways than its exit
+	}
+	return apiErrorf(api.CodeProgramEnded, hintPrinted+"; without --no-wait it waits for the front end before it runs", "the program ended at once with %s", describeExit(*s.cur.Exit))
 }

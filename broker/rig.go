@@ -33,6 +33,8 @@ type rig struct {
 	network  string
 	address  string
 	wsPath   string
+	// listenerPID is who listened on address when the server was ready, 0 if that is not known.
+	listenerPID int
 
 	panicked func(any)            // is told when one of the session's other goroutines panics
 	tasks    sync.WaitGroup       // the goroutines that task and guarded started

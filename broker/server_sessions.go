@@ -51,9 +51,9 @@ func (b *Broker) serveOpen(w http.ResponseWriter, r *http.Request) error {
 		out.send(api.OpenEvent{Error: v.Error})
 		return nil
 	}
-	// Whoever has gone before this line is written does not know of the session; who goes after it has what was asked for.
+	// Looked at before it is told: who has been told may hang up at once, and wants the session all the same.
 	if r.Context().Err() != nil || out.send(api.OpenEvent{Session: &v}) != nil {
-		s.cancel(errCancelled)
+		s.cancel(errCancelled) // it got ready for nobody
 	}
 	return nil
 }

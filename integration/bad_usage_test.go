@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -75,6 +76,41 @@ func TestUnknownSession(t *testing.T) {
 	for _, verb := range []string{"show", "close", "logs"} {
 		t.Run(verb, func(t *testing.T) {
 			s.complains(t, complaint{3, api.CodeUnknownSession, []string{"zzzzzz", "brokerctl list"}}, verb, "zzzzzz")
+		})
+	}
+}
+
+// TestRequestsThatCannotBeMeant: the daemon does not rely on brokerctl's judgement. A zero byte cannot come by a command line.
+func TestRequestsThatCannotBeMeant(t *testing.T) {
+	t.Parallel()
+	s := station{Broker: brokertest.New(t, brokertest.Options{})}
+	s.OK("list") // starts the daemon
+	client := api.NewClient(s.Socket())
+	defer client.Close()
+	program := []string{"app.py"}
+	for name, req := range map[string]api.OpenRequest{
+		"zero byte in the program":     {Lang: "python", Program: []string{"a\x00b.py"}},
+		"zero byte in an argument":     {Lang: "python", Program: []string{"app.py", "a\x00b"}},
+		"zero byte in the environment": {Lang: "python", Program: program, Env: []string{"A=\x00"}},
+		"environment without a name":   {Lang: "python", Program: program, Env: []string{"=x"}},
+		"zero byte in cwd":             {Lang: "python", Program: program, Cwd: "/a\x00b"},
+		"zero byte in the interpreter": {Lang: "python", Program: program, Interpreter: "/a\x00b"},
+		"zero byte in the host":        {Host: "a\x00b", Lang: "python", Program: program},
+		"unknown language":             {Lang: "cobol", Program: program},
+		"nothing to debug":             {Lang: "python"},
+		"two ways to":                  {Lang: "python", Program: program, Port: 1},
+		"port out of range":            {Lang: "python", Port: 70000},
+		"local port out of range":      {Lang: "python", Program: program, LocalPort: 70000},
+		"negative local port":          {Lang: "python", Program: program, LocalPort: -1},
+		"negative time limit":          {Lang: "python", Program: program, TTL: -1},
+		"endless time limit":           {Lang: "python", Program: program, TTL: 1 << 62},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := client.Open(t.Context(), req, func(api.OpenEvent) {})
+			var e *api.Error
+			if !errors.As(err, &e) || e.Code != api.CodeUsage {
+				t.Errorf("the daemon says %+v", err)
+			}
 		})
 	}
 }

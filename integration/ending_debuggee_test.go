@@ -48,15 +48,11 @@ func runWithDAP(args map[string]any) func(t *testing.T, addr string) {
 	}
 }
 
-// startedJdb attaches a jdb and waits until it knows that the JVM is suspended: before, "run" means nothing to it. It may have said so before
-// its first prompt.
+// startedJdb attaches a jdb to a JVM that waits at its start.
 func startedJdb(t *testing.T, jdk tools.JDK, addr, sources string) expect.Console {
 	t.Helper()
-	const suspended = "No frames on the current call stack"
 	c := expect.StartJdb(t, jdk.Jdb, addr, sources)
-	if !strings.Contains(c.Transcript(), suspended) {
-		c.Expect(suspended)
-	}
+	c.AwaitSuspended()
 	return c
 }
 

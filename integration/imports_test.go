@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -96,8 +99,6 @@ var rules = []rule{
 		why: "Probe and Plan are pure: they run and store nothing"},
 	{from: "adapters/dap", deny: []string{"net"}, direct: true, allow: []string{"net/http", "net/textproto", "net/url", "net/netip"},
 		why: "a wire protocol works on bytes and readers; sockets are the proxy's"},
-	{from: "adapters/cdp", deny: []string{"net"}, direct: true, allow: []string{"net/http", "net/textproto", "net/url", "net/netip"},
-		why: "a wire protocol works on bytes and readers; sockets are the proxy's"},
 	{from: "adapters/jdwp", deny: []string{"net"}, direct: true, allow: []string{"net/http", "net/textproto", "net/url", "net/netip"},
 		why: "a wire protocol works on bytes and readers; sockets are the proxy's"},
 	{from: "store", deny: []string{"tunnel", "adapters", "configs", "broker"},
@@ -178,6 +179,34 @@ func TestBreachesAreSeen(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s on %s: denied is %v, want %v", tt.name, tt.dep, got, tt.want)
 		}
+	}
+}
+
+// A wire protocol may take a net.Conn, and must not make one: sockets are the proxy's and the broker's.
+func TestWireProtocolsOpenNoSockets(t *testing.T) {
+	opens := regexp.MustCompile(`\bnet\.(Dial|Listen|ListenPacket|Dialer|ListenConfig)`)
+	found := 0
+	for _, dir := range []string{"dap", "cdp", "dlvrpc"} {
+		files, err := filepath.Glob(filepath.Join("../adapters", dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			found++
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m := opens.Find(source); m != nil {
+				t.Errorf("%s uses %s", file, m)
+			}
+		}
+	}
+	if found < 6 {
+		t.Errorf("only %d files were read", found)
 	}
 }
 

@@ -38,7 +38,7 @@ func newWorld(t *testing.T, o sshd.Options) world {
 	return world{b, s}
 }
 
-// python attaches as editors do to `debugpy --listen`.
+// pythonAttach attaches as editors do to `debugpy --listen`.
 func pythonAttach() map[string]any { return map[string]any{"justMyCode": false} }
 
 // delveAttach attaches as editors do to a remote Delve.
@@ -68,6 +68,28 @@ func outputSoFar(t *testing.T, b *brokertest.Broker, id string) int {
 	return len(brokertest.Lines[api.LogLine](b, "logs", id))
 }
 
+// stopsAndSteps waits for the ticker's first stop at line, in a function of that name, and steps over it. label is how the debugger
+// writes the string that the line has made.
+func stopsAndSteps(t *testing.T, d expect.DAP, line int, function, label string) {
+	t.Helper()
+	stop := d.WaitStopped("breakpoint")
+	if frame, locals := d.Locals(stop.ThreadId); frame.Name != function || locals["square"] != "1" {
+		t.Fatalf("stopped in %s with %v", frame.Name, locals)
+	}
+	stop = d.Next(stop.ThreadId)
+	if frame, locals := d.Locals(stop.ThreadId); frame.Line != line+1 || locals["label"] != label {
+		t.Fatalf("after the step: line %d with %v", frame.Line, locals)
+	}
+}
+
+// leaves ends a visit in its own way, and demands that the program runs on.
+func (w world) leaves(t *testing.T, id string, how func()) {
+	t.Helper()
+	before := outputSoFar(t, w.Broker, id)
+	how()
+	awaitOutput(t, w.Broker, id, before+3, "tick")
+}
+
 func TestPython(t *testing.T) {
 	t.Parallel()
 	python := tools.Need(t, tools.Python)
@@ -86,14 +108,7 @@ func TestPython(t *testing.T) {
 	d := expect.DialDAP(t, s.Local)
 	d.Begin(pythonAttach(), path, line)
 	w.Await(s.ID, "a front end is there", func(v api.Session) bool { return v.Phase == api.PhaseAttached && v.Clients == 1 })
-	stop := d.WaitStopped("breakpoint")
-	if frame, locals := d.Locals(stop.ThreadId); frame.Name != "tick" || locals["square"] != "1" {
-		t.Fatalf("stopped in %s with %v", frame.Name, locals)
-	}
-	stop = d.Next(stop.ThreadId)
-	if frame, locals := d.Locals(stop.ThreadId); frame.Line != line+1 || locals["label"] != "'tick 1'" {
-		t.Fatalf("after the step: line %d with %v", frame.Line, locals)
-	}
+	stopsAndSteps(t, d, line, "tick", "'tick 1'")
 
 	// A further front end is refused, with words that it can show.
 	second := expect.DialDAP(t, s.Local)
@@ -104,22 +119,17 @@ func TestPython(t *testing.T) {
 	}
 
 	// It leaves while the program stands at a breakpoint: the program runs on.
-	before := outputSoFar(t, w.Broker, s.ID)
-	d.Disconnect(false)
-	d.Close()
-	awaitOutput(t, w.Broker, s.ID, before+3, "tick")
+	w.leaves(t, s.ID, func() { d.Disconnect(false) })
 
 	// And comes back on the same port.
 	d = expect.DialDAP(t, s.Local)
 	d.Begin(pythonAttach(), path, line)
-	stop = d.WaitStopped("breakpoint")
+	stop := d.WaitStopped("breakpoint")
 	if frame, _ := d.Locals(stop.ThreadId); frame.Line != line {
 		t.Errorf("second visit: stopped in line %d", frame.Line)
 	}
 	// This time it crashes: no word of leave.
-	before = outputSoFar(t, w.Broker, s.ID)
-	d.Close()
-	awaitOutput(t, w.Broker, s.ID, before+3, "tick")
+	w.leaves(t, s.ID, func() { d.Close() })
 	w.Close(s.ID)
 }
 
@@ -187,32 +197,19 @@ func TestGo(t *testing.T) {
 	}
 	d := expect.DialDAP(t, s.Local)
 	d.Begin(delveAttach(), path, line)
-	stop := d.WaitStopped("breakpoint")
-	if frame, locals := d.Locals(stop.ThreadId); frame.Name != "main.tick" || locals["square"] != "1" {
-		t.Fatalf("stopped in %s with %v", frame.Name, locals)
-	}
-	stop = d.Next(stop.ThreadId)
-	if frame, locals := d.Locals(stop.ThreadId); frame.Line != line+1 || locals["label"] != `"tick 1"` {
-		t.Fatalf("after the step: line %d with %v", frame.Line, locals)
-	}
+	stopsAndSteps(t, d, line, "main.tick", `"tick 1"`)
 	// Delve's own client is served on the same port at the same time.
 	c := expect.StartDlv(t, dlv, s.Local)
 	c.Ask("print label", `"tick 1"`)
 	c.Ask("breakpoints", `main\.go:`+strconv.Itoa(line))
-	before := outputSoFar(t, w.Broker, s.ID)
-	d.Disconnect(false)
-	d.Close()
-	c.Kill()
-	awaitOutput(t, w.Broker, s.ID, before+3, "tick")
+	w.leaves(t, s.ID, func() { d.Disconnect(false); c.Kill() })
 
 	c = expect.StartDlv(t, dlv, s.Local)
 	c.Ask("break main.go:"+strconv.Itoa(line), `Breakpoint \d+ set|Command failed: `)
 	c.Ask("continue", `> .*main\.tick\(\)`)
 	c.Ask("print square", `\d+`)
 	c.Ask("next", `main\.tick\(\)`)
-	before = outputSoFar(t, w.Broker, s.ID)
-	c.Kill() // a crash
-	awaitOutput(t, w.Broker, s.ID, before+3, "tick")
+	w.leaves(t, s.ID, c.Kill) // a crash
 	w.Close(s.ID)
 }
 
@@ -244,10 +241,8 @@ func TestNode(t *testing.T) {
 	}
 	c := expect.DialCDP(t, s.Local)
 	c.Start()
-	first := c.WaitPaused() // --inspect-brk: before its first line
-	_ = first
-	bp := c.SetBreakpoint("file://"+path, line)
-	_ = bp
+	c.WaitPaused() // --inspect-brk: before its first line
+	c.SetBreakpoint("file://"+path, line)
 	c.Resume()
 	pause := c.WaitPaused()
 	if locals := c.Locals(pause.CallFrames[0]); pause.CallFrames[0].FunctionName != "tick" || locals["square"] != "1" {
@@ -257,9 +252,7 @@ func TestNode(t *testing.T) {
 	if locals := c.Locals(pause.CallFrames[0]); locals["label"] != `tick 1` && locals["label"] != `"tick 1"` {
 		t.Fatalf("after the step: %v", locals)
 	}
-	before := outputSoFar(t, w.Broker, s.ID)
-	c.Abort()
-	awaitOutput(t, w.Broker, s.ID, before+3, "tick")
+	w.leaves(t, s.ID, c.Abort)
 
 	c = expect.DialCDP(t, s.Local)
 	c.Start()
@@ -267,9 +260,7 @@ func TestNode(t *testing.T) {
 	if pause = c.WaitPaused(); pause.CallFrames[0].FunctionName != "tick" {
 		t.Errorf("second visit: paused in %s", pause.CallFrames[0].FunctionName)
 	}
-	before = outputSoFar(t, w.Broker, s.ID)
-	c.CDP.Close()
-	awaitOutput(t, w.Broker, s.ID, before+3, "tick")
+	w.leaves(t, s.ID, func() { c.CDP.Close() })
 	w.Close(s.ID)
 }
 
@@ -284,6 +275,7 @@ func TestJava(t *testing.T) {
 		t.Errorf("session: %+v", s)
 	}
 	c := expect.StartJdb(t, jdk.Jdb, s.Local, filepath.Dir(path))
+	c.AwaitSuspended()
 	c.Ask("stop at Ticker:"+strconv.Itoa(line), `Set (deferred )?breakpoint|Deferring breakpoint`)
 	c.Ask("run", `Breakpoint hit: [^\n]*Ticker\.tick\(\), line=`+strconv.Itoa(line))
 	c.Ask("print square", `square = 1`)
@@ -295,15 +287,11 @@ func TestJava(t *testing.T) {
 		second.Kill()
 		t.Error("a second front end was let in")
 	}
-	before := outputSoFar(t, w.Broker, s.ID)
-	c.Quit("quit")
-	awaitOutput(t, w.Broker, s.ID, before+3, "tick")
+	w.leaves(t, s.ID, func() { c.Quit("quit") })
 
 	c = expect.StartJdb(t, jdk.Jdb, s.Local, filepath.Dir(path))
 	c.Ask("stop at Ticker:"+strconv.Itoa(line), `Set (deferred )?breakpoint`)
 	c.Expect(`Breakpoint hit: [^\n]*Ticker\.tick\(\)`)
-	before = outputSoFar(t, w.Broker, s.ID)
-	c.Kill()
-	awaitOutput(t, w.Broker, s.ID, before+3, "tick")
+	w.leaves(t, s.ID, func() { c.Kill() })
 	w.Close(s.ID)
 }

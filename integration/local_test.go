@@ -48,6 +48,7 @@ func TestThisMachine(t *testing.T) {
 	path = programs.Path(t, "java/Ticker.java")
 	s = b.Open(":java", "--interpreter", jdk.Java, "--", "-cp", programs.BuildJava(t, jdk), "Ticker")
 	j := expect.StartJdb(t, jdk.Jdb, s.Local, filepath.Dir(path))
+	j.AwaitSuspended()
 	j.Ask("stop at Ticker:"+strconv.Itoa(programs.BreakLine(t, path)), `Set (deferred )?breakpoint|Deferring breakpoint`)
 	j.Ask("run", `Breakpoint hit`)
 	b.Close(s.ID)

@@ -2,7 +2,6 @@ package integration_test
 
 import (
 	"bufio"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,14 +95,14 @@ func (h *byHand) runsOn() {
 	h.await(n+3, "tick")
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+// visited has a front end stop at a breakpoint and leave, and demands that the program runs on.
+func (h *byHand) visited(s api.Session, attach map[string]any, path string, line int) {
+	h.t.Helper()
+	d := expect.DialDAP(h.t, s.Local)
+	d.Begin(attach, path, line)
+	d.WaitStopped("breakpoint")
+	d.Disconnect(false)
+	h.runsOn()
 }
 
 func openPort(t *testing.T, w world, lang string, port int) api.Session {
@@ -119,17 +118,12 @@ func TestPortPython(t *testing.T) {
 	t.Parallel()
 	python := tools.Need(t, tools.Python)
 	w := newWorld(t, sshd.Options{})
-	path, port := programs.Path(t, "python/ticker.py"), freePort(t)
+	path, port := programs.Path(t, "python/ticker.py"), sshd.FreePort(t)
 	line := programs.BreakLine(t, path)
 	h := startByHand(t, port, "tick", python, "-Xfrozen_modules=off", "-m", "debugpy", "--listen", "127.0.0.1:"+strconv.Itoa(port), path)
 	s := openPort(t, w, "python", port)
 	for range 2 {
-		d := expect.DialDAP(t, s.Local)
-		d.Begin(pythonAttach(), path, line)
-		d.WaitStopped("breakpoint")
-		d.Disconnect(false)
-		d.Close()
-		h.runsOn()
+		h.visited(s, pythonAttach(), path, line)
 	}
 	w.Close(s.ID)
 	h.runsOn()
@@ -139,17 +133,12 @@ func TestPortGo(t *testing.T) {
 	t.Parallel()
 	dlv := tools.NeedDlv(t)
 	w := newWorld(t, sshd.Options{})
-	path, port := programs.Path(t, "go/ticker/main.go"), freePort(t)
+	path, port := programs.Path(t, "go/ticker/main.go"), sshd.FreePort(t)
 	line := programs.BreakLine(t, path)
 	h := startByHand(t, port, "tick", dlv, "exec", "--headless", "--accept-multiclient", "--continue", "--listen=127.0.0.1:"+strconv.Itoa(port), programs.BuildGo(t, "ticker"))
 	s := openPort(t, w, "go", port)
 	for range 2 {
-		d := expect.DialDAP(t, s.Local)
-		d.Begin(delveAttach(), path, line)
-		d.WaitStopped("breakpoint")
-		d.Disconnect(false)
-		d.Close()
-		h.runsOn()
+		h.visited(s, delveAttach(), path, line)
 	}
 	// close while a front end stands at a breakpoint: the program is not ours, and runs on.
 	d := expect.DialDAP(t, s.Local)
@@ -163,7 +152,7 @@ func TestPortNode(t *testing.T) {
 	t.Parallel()
 	node := tools.Need(t, tools.Node)
 	w := newWorld(t, sshd.Options{})
-	path, port := programs.Path(t, "node/ticker.js"), freePort(t)
+	path, port := programs.Path(t, "node/ticker.js"), sshd.FreePort(t)
 	line := programs.BreakLine(t, path)
 	h := startByHand(t, port, "tick", node, "--inspect=127.0.0.1:"+strconv.Itoa(port), path)
 	s := openPort(t, w, "node", port)
@@ -183,7 +172,7 @@ func TestPortJava(t *testing.T) {
 	t.Parallel()
 	jdk := tools.Need(t, tools.Java)
 	w := newWorld(t, sshd.Options{})
-	path, port := programs.Path(t, "java/Ticker.java"), freePort(t)
+	path, port := programs.Path(t, "java/Ticker.java"), sshd.FreePort(t)
 	line := programs.BreakLine(t, path)
 	h := startByHand(t, port, "tick", jdk.Java, "-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address=127.0.0.1:"+strconv.Itoa(port),
 		"-cp", programs.BuildJava(t, jdk), "Ticker")
@@ -203,7 +192,7 @@ func TestPortNobodyListens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sshd.Options{})
 	for _, lang := range []string{"python", "go", "node", "java"} {
-		if e := w.Fails(1, "open", "box:"+lang, "--port", strconv.Itoa(freePort(t))); e.Code != api.CodeNotFound || e.Hint == "" {
+		if e := w.Fails(1, "open", "box:"+lang, "--port", strconv.Itoa(sshd.FreePort(t))); e.Code != api.CodeNotFound || e.Hint == "" {
 			t.Errorf("%s: %+v", lang, e)
 		}
 	}

@@ -1,9 +1,24 @@
-// Package tunnel reaches a far side, a machine where programs are debugged, and keeps what is needed to work there.
+// Package tunnel reaches a far side, a machine where programs are debugged, and works there.
+//
+// It has two halves, which meet in the interface carrier: something that runs a command line and dials.
+//
+// # The link half
 //
 // A Target is a resolved chain of SSH servers; package tunnel/sshconfig makes it from the user's ssh configuration. The Dialer
 // turns a Target into a Conn, one authenticated SSH connection. A Link holds the Conns to one Target that are in use at the
-// same time (sshd allows only MaxSessions commands on each), watches that they live, and is what a Host works over. The Pool
+// same time (sshd allows only MaxSessions commands on each), watches that they live, and is the carrier over SSH. The Pool
 // hands out Hosts and shares one Link among all that go to the same Target.
+//
+// # The shell half
+//
+// A shellHost is the Host over any carrier, with nothing at the far side but a POSIX shell; localCarrier is the carrier that is this
+// machine, and NewLocal its Host. The only command line is shellCommand. All else is a script (files in scripts/, put together by
+// type script) on standard input, each word quoted, so that any login shell will do and no process table shows it. A talk is one
+// such exchange: it skips what login scripts print before our random marker, and bounds what comes behind it.
+//
+// Start's script (start.sh) writes the process's identity into the workspace and then becomes the program (exec), so that sshd tells
+// the program's own exit. It leaves a lifeline beside it, a subshell that holds the channel's standard input. End of file there
+// means that the link was lost, that we have died, or that Release has closed the channel; the lifeline then does what Reap does.
 //
 // # Goroutines
 //
@@ -15,6 +30,9 @@
 //     that is read; each dialled stream adds two.
 //   - Operations that x/crypto cannot abandon (opening a channel, a request that wants a reply, a write, a close) run in a
 //     goroutine of their own, which ends with the answer or with the Conn. Who asked for them may go on before.
+//   - A shellHost has none of its own. A process has one, which waits for its channel's end. A talk has up to four (it writes, and
+//     reads two streams, bounded by a context), which end with the call, or, where the connection is silently dead, with it.
+//   - localCarrier has one a child, which waits for it; the Host's Release waits for those.
 //
 // Whoever closes waits: Conn.Close, Link.Run and Pool.Run return when all of these have ended.
 //
@@ -25,10 +43,16 @@
 //   - A host key that known_hosts does not vouch for is refused. There is no switch.
 //   - The loss of any one connection of a Link ends the whole Link, and all Hosts on it: a session has parts on several
 //     connections, and half a session is worse than none.
-//   - No key, passphrase or agent answer reaches a log or an error.
+//   - A started process is recorded in its workspace before its program runs, so Reap finds it whatever happens to us.
+//   - Reap and the lifelines signal a process only where boot id, pid and start time match a record, or where it belongs to the
+//     session, the group or the descendants of one that does; never a Spare one with SIGKILL; never process 1, or those above us.
+//     What they remove is a 0700 directory of ours with a name of ours (checkWorkspace, dbk_ours).
+//   - Reap tells what is left and keeps its records as long as a process is. Doing it twice, or while the lifeline does it, is fine.
+//   - What the far side prints is bounded, and reaches an error only through cleanText.
+//   - No key, passphrase or agent answer reaches a log or an error, and no environment value.
 //
 // # What it does not do
 //
 // It does not reconnect: a lost Link is forgotten, and the next Pool.Host dials again. It asks nobody for passwords, codes or
-// passphrases, forwards no agent, and runs no ProxyCommand; hints and warnings say so where it matters.
+// passphrases, forwards no agent, and runs no ProxyCommand; hints and warnings say so where it matters. It knows no debugger.
 package tunnel

@@ -103,7 +103,7 @@ func TestSpill(t *testing.T) {
 			t.Errorf("Wait = %+v, %v", exit, err)
 		}
 	}
-	waitFor(t, "the further connections are closed", func() bool { l.retireIdle(time.Now().Add(2 * spareIdle)); return l.Conns() == 1 })
+	eventually(t, "the further connections are closed", func() bool { l.retireIdle(time.Now().Add(2 * spareIdle)); return l.Conns() == 1 })
 	if err := l.Err(); err != nil {
 		t.Errorf("closing them ended the link: %v", err)
 	}
@@ -176,7 +176,7 @@ func TestBlackHole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "a measured round trip", func() bool { return l.RTT() > 0 })
+	eventually(t, "a measured round trip", func() bool { return l.RTT() > 0 })
 	hole.BlackHole()
 	began := time.Now()
 
@@ -213,18 +213,6 @@ func TestPing(t *testing.T) {
 	}
 	if !errors.Is(conn.Err(), ErrLinkLost) {
 		t.Errorf("Err = %v", conn.Err())
-	}
-}
-
-// waitFor waits for a condition that nothing announces.
-func waitFor(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 15 s: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 

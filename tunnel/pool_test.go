@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
 // runPool runs a pool until the test ends.
@@ -86,7 +88,7 @@ func TestPoolStorm(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("an unused link does not end")
 	}
-	waitFor(t, "the link is forgotten", func() bool { s, ok := p.Status(target.Key()); return ok && s.State == LinkDown })
+	eventually(t, "the link is forgotten", func() bool { s, ok := p.Status(target.Key()); return ok && s.State == LinkDown })
 	again, err := p.Host(t.Context(), "box", target, Caller{}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -134,14 +136,14 @@ func TestPoolReconnect(t *testing.T) {
 		if !errors.Is(h.Err(), ErrLinkLost) {
 			t.Errorf("Err = %v", h.Err())
 		}
-		waitFor(t, "the link is forgotten", func() bool { s, _ := p.Status(target.Key()); return s.State == LinkDown })
+		eventually(t, "the link is forgotten", func() bool { s, _ := p.Status(target.Key()); return s.State == LinkDown })
 		h.Release()
 	}
 }
 
 func TestPoolFailures(t *testing.T) {
 	p := runPool(t, PoolOptions{})
-	refused := NewTarget([]Hop{{Alias: "box", HostName: "127.0.0.1", Port: freePort(t)}})
+	refused := NewTarget([]Hop{{Alias: "box", HostName: "127.0.0.1", Port: sshd.FreePort(t)}})
 	for range 2 { // a failure is not kept
 		if _, err := p.Host(t.Context(), "box", refused, Caller{}, nil); !errors.Is(err, ErrUnreachable) {
 			t.Errorf("Host = %v, want ErrUnreachable", err)
@@ -170,7 +172,7 @@ func TestPoolAbandonedDial(t *testing.T) {
 	if !slices.Contains(heard, "connecting to box") {
 		t.Errorf("progress = %q", heard)
 	}
-	waitFor(t, "the dial is over", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.entries) == 0 })
+	eventually(t, "the dial is over", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.entries) == 0 })
 }
 
 func TestPoolClose(t *testing.T) {

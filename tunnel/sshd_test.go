@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"io"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -91,16 +90,6 @@ func me(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return u.Username
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // runCommand runs a command line on a connection and returns what it printed.

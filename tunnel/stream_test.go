@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
 func TestDialThrough(t *testing.T) {
@@ -38,7 +40,7 @@ func TestDialThrough(t *testing.T) {
 		})
 	}
 	t.Run("nobody there", func(t *testing.T) {
-		_, err := l.dial(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+		_, err := l.dial(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", sshd.FreePort(t)))
 		if !errors.Is(err, ErrFarDial) || errors.Is(err, ErrUnreachable) {
 			t.Errorf("dial = %v, want ErrFarDial", err)
 		}

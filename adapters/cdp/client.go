@@ -51,7 +51,8 @@ func New(ctx context.Context, conn net.Conn, path string) (*Client, error) {
 func over(conn net.Conn) *http.Client {
 	var used atomic.Bool
 	return &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
+		DisableKeepAlives:  true,
+		DisableCompression: true,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			if used.Swap(true) {
 				return nil, net.ErrClosed

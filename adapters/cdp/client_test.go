@@ -131,13 +131,13 @@ func TestList(t *testing.T) {
 				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, c.body)
 			})
-			targets, err := List(t.Context(), dial())
+			paths, err := List(t.Context(), dial())
 			if (err != nil) != (c.err != nil) || errors.Is(c.err, ErrHidden) && !errors.Is(err, ErrHidden) {
 				t.Fatalf("%v", err)
 			}
 			got := ""
-			if len(targets) > 0 {
-				got = targets[0].Path
+			if len(paths) > 0 {
+				got = paths[0]
 			}
 			if got != c.want {
 				t.Errorf("path %q, want %q", got, c.want)

@@ -1,17 +1,17 @@
 package proxy
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/debugbroker/debugbroker/adapters/cdp"
 )
 
 const jsonType = "application/json; charset=UTF-8"
@@ -37,7 +37,7 @@ func (c *client) inspector(ctx context.Context, req *http.Request, path string) 
 		return httpAnswer{http.StatusOK, jsonType, body}
 	case "json/version", "json/protocol":
 		body, err := c.fetch(ctx, "/"+path)
-		var status statusError
+		var status cdp.StatusError
 		switch {
 		case err == nil:
 			return httpAnswer{http.StatusOK, jsonType, body}
@@ -86,37 +86,15 @@ func (p *Proxy) targets(local string) httpAnswer {
 	return httpAnswer{http.StatusOK, jsonType, append(body, '\n')}
 }
 
-// statusError is an answer of the server's that is no success.
-type statusError int
-
-func (s statusError) Error() string { return "the inspector answers " + strconv.Itoa(int(s)) }
-
 // fetch gets a page from the server over a connection of its own.
-func (c *client) fetch(ctx context.Context, path string) ([]byte, error) {
+func (c *client) fetch(ctx context.Context, page string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	far, err := c.p.cfg.Dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reach debug server: %w", err)
 	}
-	defer far.Close()
-	defer context.AfterFunc(ctx, func() { far.Close() })()
-	if _, err := io.WriteString(far, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); err != nil {
-		return nil, fmt.Errorf("ask inspector: %w", err)
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(io.LimitReader(far, maxFetch)), nil)
-	if err != nil {
-		return nil, fmt.Errorf("read inspector's answer: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, statusError(resp.StatusCode)
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, fmt.Errorf("read inspector's answer: %w", err)
-	}
-	return body, nil
+	return cdp.Get(ctx, far, page)
 }
 
 // localize makes the addresses in a /json list name the local port, and keeps every other member.

@@ -164,7 +164,7 @@ func TestJDB(t *testing.T) {
 	for i := range 3 { // each as soon as the one before has gone
 		jdb := expect.StartJdb(t, jdk.Jdb, r.addr, dir)
 		if i == 0 { // jdb forgets its threads if it is asked before it has taken in the start
-			eventually(t, "thread of jdb's", func() bool { return strings.Contains(jdb.Transcript(), "main[1]") })
+			jdb.AwaitSuspended()
 		}
 		jdb.Ask("stop in App.tick", `App\.tick`)
 		if i == 0 {

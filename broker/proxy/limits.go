@@ -21,7 +21,6 @@ const (
 	maxFirst     = 1 << 20 // bytes of a front end's first DAP message
 	maxPacket    = 256 << 20
 	maxHTTP      = 16 << 10 // bytes of a request's header
-	maxFetch     = 8 << 20  // bytes of an inspector's answer
 	maxAnnounced = 4096     // subprocesses that a server may announce
 	copyBuffer   = 64 << 10
 )

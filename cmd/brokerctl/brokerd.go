@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -51,7 +53,7 @@ func (p place) namedBrokerd() (string, error) {
 	if p.config == "" {
 		return "", nil
 	}
-	f, err := os.Open(p.config)
+	f, err := os.OpenFile(p.config, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe in its place must not hang
 	if errors.Is(err, fs.ErrNotExist) && !p.configGiven {
 		return "", nil
 	}
@@ -59,6 +61,10 @@ func (p place) namedBrokerd() (string, error) {
 		return "", &api.Error{Code: api.CodeConfig, Message: unreadable("open", p.config, err), Hint: "--config FILE names another"}
 	}
 	defer f.Close()
+	// One that others can write names no program of ours, and brokerd says what is wrong with it.
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o002 != 0 || owner(fi) != 0 && owner(fi) != os.Geteuid() {
+		return "", nil
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxConfig))
 	if err != nil {
 		return "", &api.Error{Code: api.CodeConfig, Message: unreadable("read", p.config, err), Hint: "--config FILE names another"}
@@ -99,13 +105,24 @@ func runnable(path string, owners ...int) error {
 	case fi.Mode().Perm()&0o002 != 0:
 		return refuse("anybody may write to it")
 	}
-	if uid := owner(fi); uid != 0 {
-		for _, o := range owners {
-			if uid == o {
-				return nil
-			}
-		}
+	owners = append(owners, 0)
+	if uid := owner(fi); !slices.Contains(owners, uid) {
 		return refuse(fmt.Sprintf("it belongs to another user (uid %d)", uid))
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return refuse(err.Error())
+	}
+	for _, dir := range []string{filepath.Dir(path), filepath.Dir(real)} { // who may write there may put another in its place
+		fi, err := os.Stat(dir)
+		switch {
+		case err != nil:
+			return refuse(err.Error())
+		case fi.Mode().Perm()&0o002 != 0 && fi.Mode()&fs.ModeSticky == 0:
+			return refuse("anybody may write to the directory " + dir)
+		case !slices.Contains(owners, owner(fi)):
+			return refuse(fmt.Sprintf("the directory %s belongs to another user (uid %d)", dir, owner(fi)))
+		}
 	}
 	return nil
 }

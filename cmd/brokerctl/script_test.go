@@ -20,6 +20,13 @@ import (
 
 // TestMain makes brokerctl, and beside it a fake brokerd, programs that the tests run.
 func TestMain(m *testing.M) {
+	// Whoever started the tests may have set signals to be ignored (nohup, a background job), which brokerctl would inherit and keep to.
+	// A caught signal is inherited as not ignored. The commands are this binary under other names: theirs stay as they are.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if strings.HasSuffix(os.Args[0], ".test") && signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 	testscript.Main(m, map[string]func(){"brokerctl": main, "brokerd": fakeBrokerd})
 }
 

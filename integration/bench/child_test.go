@@ -115,7 +115,7 @@ var sshReady = regexp.MustCompile(`(?m)^forward is up$`)
 // forward runs `ssh -N -L` to a port of the server's loopback and returns the local address.
 func forward(b testing.TB, s *sshd.Server, ssh string, port int) (*child, string) {
 	b.Helper()
-	local := freePort(b)
+	local := sshd.FreePort(b)
 	c := start(b, nil, ssh, "-F", s.ConfigFile(), "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
 		"-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo forward is up",
 		"-N", "-L", fmt.Sprintf("%d:127.0.0.1:%d", local, port), sshd.Alias)

@@ -125,10 +125,10 @@ func benchOpen(b *testing.B, ssh string, l launch) []string {
 // byHand is the time that one ssh command takes to start a debug server behind a forwarded port. The server is ended then.
 func byHand(b testing.TB, s *sshd.Server, ssh string, l launch) time.Duration {
 	b.Helper()
-	port := freePort(b)
+	port := sshd.FreePort(b)
 	began := time.Now()
 	c := start(b, nil, ssh, "-F", s.ConfigFile(), "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
-		"-L", fmt.Sprintf("%d:127.0.0.1:%d", freePort(b), port), sshd.Alias, "echo server is $$; "+l.hand(port, s.TempDir()))
+		"-L", fmt.Sprintf("%d:127.0.0.1:%d", sshd.FreePort(b), port), sshd.Alias, "echo server is $$; "+l.hand(port, s.TempDir()))
 	c.await(l.ready)
 	took := time.Since(began)
 	pid, err := strconv.Atoi(c.await(serverPID)[1])

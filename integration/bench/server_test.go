@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -55,12 +54,3 @@ func startDebugpy(b testing.TB, python, program string) (port int) {
 }
 
 // freePort is a port on loopback that was free a moment ago.
-func freePort(b testing.TB) int {
-	b.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}

@@ -169,6 +169,9 @@ func debugJdb(ctx context.Context, n narrator, addr string, p program) (err erro
 			err = fmt.Errorf("%w\nwhat was said:\n%s", err, c.Transcript())
 		}
 	}()
+	if err := c.AwaitSuspended(ctx); err != nil {
+		return err
+	}
 	class := strings.TrimSuffix(filepath.Base(p.breakAt.path), ".java")
 	line := strconv.Itoa(p.breakAt.line)
 	next := strconv.Itoa(p.breakAt.line + 1)

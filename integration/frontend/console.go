@@ -41,6 +41,19 @@ func StartJdb(ctx context.Context, jdb, addr, sources string) (*Console, error) 
 	return c.ready(ctx, jdbPrompt)
 }
 
+// jdbSuspended is the prompt with the thread in which a JVM stands at its start.
+var jdbSuspended = regexp.MustCompile(`main\[1\] `)
+
+// AwaitSuspended waits until jdb has taken in that the JVM waits at its start (suspend=y). A command that comes before is lost: jdb
+// says "Nothing suspended", or falls over it.
+func (c *Console) AwaitSuspended(ctx context.Context) error {
+	if jdbSuspended.MatchString(c.Transcript()) {
+		return nil
+	}
+	_, err := c.Expect(ctx, jdbSuspended)
+	return err
+}
+
 // StartDlv runs `dlv connect addr` and waits for its prompt.
 func StartDlv(ctx context.Context, dlv, addr string) (*Console, error) {
 	cmd := exec.Command(dlv, "connect", addr)

@@ -111,6 +111,7 @@ func TestJdbAgainstAJVM(t *testing.T) {
 	addr := "127.0.0.1:" + s.wait(`Listening for transport dt_socket at address: (?:.*:)?(\d+)`)
 
 	c := expect.StartJdb(t, jdk.Jdb, addr, filepath.Dir(path))
+	c.AwaitSuspended()
 	c.Ask("stop at Ticker:"+strconv.Itoa(line), `Set (deferred )?breakpoint|Deferring breakpoint`)
 	c.Ask("run", `Breakpoint hit: [^\n]*Ticker\.tick\(\), line=`+strconv.Itoa(line))
 	c.Ask("print square", `square = 1`)

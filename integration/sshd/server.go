@@ -75,7 +75,7 @@ func New(t testing.TB, opts Options) *Server {
 	// A port that was free a moment ago may be taken by the time sshd binds it.
 	var err error
 	for range 5 {
-		s.port = freePort(t)
+		s.port = FreePort(t)
 		s.writeConfig()
 		if err = s.start(bin); err == nil {
 			break
@@ -207,7 +207,8 @@ func (s *Server) readLog(r io.Reader, up chan<- struct{}) {
 	}
 }
 
-func freePort(t testing.TB) int {
+// FreePort is a port of 127.0.0.1 that nobody listened on a moment ago.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

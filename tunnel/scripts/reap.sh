@@ -85,9 +85,9 @@ dbk_nap() {
 	dbk_n=$((dbk_n + 1))
 }
 
-# dbk_end asks with TERM, for 3 s, then KILLs all but the spare ones, which are asked again, for 3 s more.
-dbk_end() {
-	dbk_n=0 dbk_asked=' ' dbk_again=' '
+# dbk_end asks with TERM, for 3 s, then KILLs all but the spare ones, which are asked again, for 3 s more. TENTHS counts as waited.
+dbk_end() { # [TENTHS]
+	dbk_n=${1:-0} dbk_asked=' ' dbk_again=' '
 	while [ -n "$dbk_recs" ] && [ "$dbk_n" -lt 60 ]; do
 		dbk_live=
 		for dbk_t in $(dbk_scan words "$dbk_me"); do
@@ -141,19 +141,27 @@ dbk_reap() {
 	dbk_load
 	dbk_self
 	dbk_end
-	if [ "$1" = broker ]; then dbk_end_lifelines; fi
+	if [ "$1" = broker ]; then
+		dbk_end_lifelines
+		dbk_end 27 # what a lifeline had started at that moment: sleep, awk
+	fi
 	dbk_left=
 	if [ -n "$dbk_recs" ]; then dbk_left=$(dbk_scan words "$dbk_me"); fi
 	case " $dbk_left" in
 	*" s"* | *" k"* | *"
 s"* | *"
 k"*)
+		# Their names at once, or none that could be told is there any more.
+		dbk_left=$(dbk_scan names "$dbk_me")
+		;;
+	*) dbk_left= ;;
+	esac
+	if [ -n "$dbk_left" ]; then
 		for dbk_f in "$dbk_ws"/* "$dbk_ws"/.[!.]* "$dbk_ws"/..?*; do
 			case $dbk_f in "$dbk_ws"/.dbk-*) ;; *) rm -rf "$dbk_f" ;; esac
 		done
-		dbk_scan names "$dbk_me"
-		;;
-	*)
+		printf '%s\n' "$dbk_left"
+	else
 		# A lifeline that wakes just now, and that was not on record yet, may write its records under our hands.
 		for dbk_i in 1 2 3 4 5 6 7 8 9 10; do
 			rm -rf "$dbk_ws" 2>/dev/null
@@ -163,7 +171,6 @@ k"*)
 			dbk_nap
 		done
 		[ ! -e "$dbk_ws" ] || rm -rf "$dbk_ws"
-		;;
-	esac
+	fi
 	if [ -e "$dbk_ws" ]; then printf 'directory %s\n' "$dbk_ws"; fi
 }

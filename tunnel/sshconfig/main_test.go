@@ -2,27 +2,15 @@ package sshconfig
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// needSSH finds the ssh program that a test compares with.
-func needSSH(t testing.TB) string {
-	t.Helper()
-	path, err := exec.LookPath("ssh")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("ssh is not installed: apt install openssh-client")
-		}
-		t.Skip("ssh is not installed: apt install openssh-client")
-	}
-	return path
-}
 
 // configFile writes a configuration in a directory of its own.
 func configFile(t testing.TB, text string) string {
@@ -41,7 +29,7 @@ func writeFile(t testing.TB, path, text string) {
 
 // withSSH resolves by ssh -G, without by the reader that stands in for it.
 func withSSH(t testing.TB, file string) *Resolver {
-	return NewResolver(Options{File: file, SSH: needSSH(t)})
+	return NewResolver(Options{File: file, SSH: tools.Need(t, tools.SSH)})
 }
 
 func without(file string) *Resolver {

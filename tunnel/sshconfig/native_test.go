@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/debugbroker/debugbroker/integration/tools"
 	"github.com/debugbroker/debugbroker/tunnel"
 )
 
@@ -66,7 +67,7 @@ func TestNativeSaysWhatItLeavesOut(t *testing.T) {
 
 // What both readers can read, they read alike.
 func TestNativeAgainstSSH(t *testing.T) {
-	needSSH(t)
+	tools.Need(t, tools.SSH)
 	rapid.Check(t, func(r *rapid.T) {
 		var text strings.Builder
 		line := rapid.SampledFrom([]string{

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/debugbroker/debugbroker/integration/tools"
 	"github.com/debugbroker/debugbroker/tunnel"
 )
 
@@ -211,7 +212,7 @@ func TestResolveFailures(t *testing.T) {
 func TestAskIsBoundedAndKept(t *testing.T) {
 	count := filepath.Join(t.TempDir(), "count")
 	script := filepath.Join(t.TempDir(), "ssh")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\necho x >>"+count+"\nexec "+needSSH(t)+" \"$@\"\n"), 0o700); err != nil {
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho x >>"+count+"\nexec "+tools.Need(t, tools.SSH)+" \"$@\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
@@ -246,7 +247,7 @@ func TestAskIsBoundedAndKept(t *testing.T) {
 	writeFile(t, filepath.Join(included, "a.conf"), "Host web1\n User carla\n")
 	resolve("carla")
 
-	hanging := NewResolver(Options{File: configFile(t, "Match exec \"sleep 600\"\n User x\n"), SSH: needSSH(t)})
+	hanging := NewResolver(Options{File: configFile(t, "Match exec \"sleep 600\"\n User x\n"), SSH: tools.Need(t, tools.SSH)})
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	began := time.Now()

@@ -191,6 +191,9 @@ func StartJdb(t testing.TB, jdb, addr, sources string) Console {
 	})
 }
 
+// AwaitSuspended waits until jdb has taken in that the JVM waits at its start.
+func (c Console) AwaitSuspended() { c.t.Helper(); do(c.t, c.Console.AwaitSuspended) }
+
 // StartDlv runs `dlv connect`. It is killed when the test ends.
 func StartDlv(t testing.TB, dlv, addr string) Console {
 	t.Helper()
