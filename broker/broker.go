@@ -210,7 +210,9 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 		return api.Closed{}, err
 	}
 	var v api.Session
+	silent := false
 	if s != nil {
+		ended := s.view.Load().Phase.Ended()
 		s.cancel(errClosed)
 		select {
 		case <-s.done:
@@ -218,6 +220,7 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 			return api.Closed{}, context.Cause(ctx)
 		}
 		v = s.snapshot()
+		silent = s.silent && !ended
 	} else {
 		v = *old
 	}
@@ -228,6 +231,10 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 	}
 	if out.Left = v.Left; len(out.Left) == 0 {
 		out.Left = pending
+	}
+	if silent { // a moment ago; the janitor tries again, and close may be asked again
+		out.Error = apiErrorf(api.CodeUnreachable, "it is cleaned up when the host answers again", "clean-up is pending: %s does not answer", hostLabel(v.Host))
+		return out, nil
 	}
 	// Something is still there: a further try, for which the host may have to be connected to again.
 	if err := b.ledger.visit(ctx, v.Host); err != nil {

@@ -10,7 +10,8 @@
 // Goroutines:
 //   - Broker.Run: one; it starts the janitor (ledger.run) and the pruner, and waits for them and for every session.
 //   - a session: run, and under it the two readers of the process's output with one that waits for them, one that waits for the
-//     process's exit, one for Plan.Watch, one for the proxy. run ends after all of them.
+//     process's exit, one for Plan.Watch, one for the proxy, one for the time limit. run ends after all of them. A panic in any is the
+//     end of that session alone.
 //   - the API: net/http's, one a connection; followers (--watch, -f) wait on a Tracker and end with the daemon.
 //
 // Invariants:
@@ -18,6 +19,8 @@
 //     nothing. An entry whose session has ended otherwise is replayed at the next connect to the host, and by the janitor.
 //   - The local port is bound before anything is done on the host, and stays bound until the session has ended.
 //   - The broker is the one place that translates between tunnel, adapters, store and api; none of those knows another.
+//   - A session ends in bounded time whatever its host does (endWait), and nothing that an earlier daemon left is mistaken for a live
+//     one: Recover comes before the first Open, and Run returns after the last session has ended.
 //   - Environment values of a request are never logged, stored or shown.
 //
 // It does not speak any debug protocol: what must be said to a debug server is in the adapter's Plan, and front ends are served by

@@ -131,6 +131,7 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 	}
 	if err != nil {
 		s.log.Warn("clean up", "error", err)
+		s.silent = errors.Is(err, context.DeadlineExceeded)
 		s.cur.Left[0] += " (" + err.Error() + ")"
 		return
 	}

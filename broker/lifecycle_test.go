@@ -83,11 +83,11 @@ func TestEndOnAHungHost(t *testing.T) {
 	s := f.open(t, api.OpenRequest{})
 	close(f.host.hung)
 	began := time.Now()
-	s.cancel(errClosed)
-	select {
-	case <-s.done:
-	case <-time.After(endWait + 5*time.Second):
-		t.Fatal("the session does not end")
+	ctx, cancel := context.WithTimeout(t.Context(), endWait+5*time.Second)
+	defer cancel()
+	closed, err := f.b.Close(ctx, s.id)
+	if err != nil || closed.Error == nil || closed.Error.Code != api.CodeUnreachable || len(closed.Left) != 1 {
+		t.Fatalf("close: %+v, %v", closed, err)
 	}
 	if took := time.Since(began); took < stopWait {
 		t.Errorf("ended after %v: the host was not waited for", took)

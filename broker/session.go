@@ -26,9 +26,11 @@ type session struct {
 	log     hclog.Logger
 	cancel  context.CancelCauseFunc
 
-	cur  api.Session // owned by run
-	said int         // owned by run: where in out the server's present start begins
-	view atomic.Pointer[api.Session]
+	cur api.Session // owned by run
+	// silent: the host did not answer when it was to be cleaned up. run sets it before done.
+	silent bool
+	said   int // owned by run: where in out the server's present start begins
+	view   atomic.Pointer[api.Session]
 	// progress is what an opening session waits for.
 	progress atomic.Pointer[string]
 	tracker  Tracker // view or progress has changed

@@ -158,3 +158,38 @@ func TestCloseOutOfReach(t *testing.T) {
 	s.Broker.Close(v.ID)
 	left.Check()
 }
+
+// TestSilentLinkHoldsNobodyUp: nothing is heard of the host, and keepalives are not to find out for an hour. Who wants to end a session,
+// or the daemon, is let go in bounded time; the host is cleaned up once the connection is seen to end there.
+func TestSilentLinkHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	left := s.Leftovers()
+	line := cutter.New(t, s.sshd.Addr())
+	s.sshd.Trust(line.Port())
+	s.sshd.AddHost("far", fmt.Sprintf("Port %d", line.Port()), "ServerAliveInterval 3600")
+	var open []api.Session
+	for _, k := range []ticker{goTicker(t), pythonTicker(t)} {
+		open = append(open, s.Open(k.open("far", []string{"--no-wait"})...))
+	}
+	line.BlackHole()
+
+	begin := time.Now()
+	r := s.Run("close", open[0].ID, "--json")
+	closed := brokertest.Decode[[]api.Closed](t, r.Stdout)
+	if r.Code != 5 || len(closed) != 1 || closed[0].Error == nil || closed[0].Error.Code != api.CodeUnreachable || len(closed[0].Left) == 0 {
+		t.Errorf("close: exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if took := time.Since(begin); took > 28*time.Second {
+		t.Errorf("close took %s", took)
+	}
+	if v := s.Show(open[0].ID); v.Phase != api.PhaseClosed {
+		t.Errorf("phase %s", v.Phase)
+	}
+	s.OK("stop") // has its own bound, 30 s
+	line.Heal()
+	left.Check()
+	for _, v := range open {
+		gone(t, v)
+	}
+}
