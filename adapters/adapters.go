@@ -17,6 +17,7 @@ type Mode string
 const (
 	Launch Mode = "launch" // we start the program under a debug server
 	Port   Mode = "port"   // a debug server listens already
+	Attach Mode = "attach" // the program runs already, and is put under a debug server
 )
 
 // Adapter knows one language's debug server. Probe and Plan are pure: they do no I/O, keep no state, and the same request gives
@@ -29,6 +30,8 @@ type Adapter interface {
 	Protocol() Protocol
 	// Check refuses a request that can never work, before any host is asked.
 	Check(Request) error
+	// Recognise says whether a process is one of this language, and what it has to do with debugging.
+	Recognise(Running) (Found, bool)
 	// Probe returns what must be asked of the host before Plan can decide. The scripts are POSIX sh, and change nothing there.
 	Probe(Request) []Command
 	// Plan decides. What the probes printed is in req.Facts. Errors are *Error.
@@ -62,6 +65,8 @@ type Request struct {
 	Interpreters []string // the configuration's, tried before what is found there
 	Wait         bool     // the program waits for the front end
 	Stock        bool     // start the debug server exactly as its makers do
+	Target       Running  // mode Attach: the process, which Recognise knows
+	Sudo         bool     // scripts and programs run through sudo on the host
 
 	Host      Host
 	Workspace string // our private directory there

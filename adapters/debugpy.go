@@ -38,7 +38,7 @@ func (debugpy) Protocol() Protocol { return DAP }
 
 // Check wants a port, or a script or `-m module`.
 func (debugpy) Check(r Request) error {
-	if err := checkLaunchOrPort(r, "python", "app.py, or -- -m module"); err != nil || r.Mode == Port {
+	if err := checkRequest(r, "python", "app.py, or -- -m module"); err != nil || r.Mode != Launch {
 		return err
 	}
 	switch {

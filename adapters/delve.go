@@ -18,7 +18,7 @@ func (delve) Name() string       { return "go" }
 func (delve) Aliases() []string  { return []string{"golang", "dlv"} }
 func (delve) Protocol() Protocol { return DAP }
 
-func (delve) Check(req Request) error { return checkLaunchOrPort(req, "go", "./cmd/app") }
+func (delve) Check(req Request) error { return checkRequest(req, "go", "./cmd/app") }
 
 // delveTools is where a missing Delve comes from.
 const delveTools = "go install github.com/go-delve/delve/cmd/dlv@latest"

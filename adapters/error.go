@@ -10,6 +10,8 @@ const (
 	Missing  Code = "missing-tool"  // interpreter or debug server is not there
 	Died     Code = "program-ended" // the program or its build ended before it could be debugged
 	Internal Code = "internal"
+	Denied   Code = "no-permission" // the right to trace or to signal is missing
+	Foreign  Code = "unsuitable"    // the process is there, and cannot be debugged as it is
 )
 
 // Error is why there is no plan.

@@ -21,7 +21,7 @@ func (jdwp) Name() string       { return "java" }
 func (jdwp) Aliases() []string  { return []string{"jvm", "jdwp"} }
 func (jdwp) Protocol() Protocol { return JDWP }
 
-func (jdwp) Check(req Request) error { return checkLaunchOrPort(req, "java", "-jar app.jar") }
+func (jdwp) Check(req Request) error { return checkRequest(req, "java", "-jar app.jar") }
 
 // javaProbe is the key of the JVM's probe.
 const javaProbe = "java"

@@ -19,7 +19,7 @@ func (node) Name() string       { return "node" }
 func (node) Aliases() []string  { return []string{"js"} }
 func (node) Protocol() Protocol { return CDP }
 
-func (node) Check(req Request) error { return checkLaunchOrPort(req, "node", "app.js") }
+func (node) Check(req Request) error { return checkRequest(req, "node", "app.js") }
 
 // nodeProbe is the key of node's probe.
 const nodeProbe = "node"

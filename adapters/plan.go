@@ -21,6 +21,12 @@ type Plan struct {
 	ServerCwd string
 	Files     []File   // written into the workspace before the start
 	Program   []string // the debuggee's command line as the user would write it
+	// Stdio is started anew for each connection where Network is "stdio", and spoken to over its standard input and output. It is
+	// ended with the connection.
+	Stdio []string
+	// Stands says that the process of Argv is not the debug server and not its program: it only stands for a program that runs already,
+	// cleans up at SIGTERM, and ends when that program has ended, nobody knows how.
+	Stands bool
 	// Spare keeps SIGKILL from the server (tunnel.Spec has the why).
 	Spare bool
 	// AdoptListener says that the process which listens on the port may be another one than was started, one that has left its
@@ -36,8 +42,12 @@ type Plan struct {
 	// where it does not, the server process itself is the debuggee.
 	Started func(ctx context.Context, dial Dial) (Started, error)
 
+	// AttachSet are members that each front end's DAP attach gets, whatever it has there, and AttachDrop those that are taken out of it.
+	AttachSet  map[string]any
+	AttachDrop []string
+
 	// Where it is, and who may come.
-	Network string // "tcp" or "unix"
+	Network string // "tcp", "unix" or "stdio"
 	Address string // "" where Ready tells it
 	// RPC says that Delve's JSON-RPC is served at the same address, told apart by the first byte.
 	RPC bool
@@ -65,6 +75,10 @@ type Plan struct {
 	Notices    *regexp.Regexp // while it starts: submatch 1 becomes a warning
 
 	Warnings []string // for the user
+	// Leaves names, for the user, what stays on the host after the session because nothing can remove it (a JVM's debug agent).
+	Leaves []string
+	// Stays says that the endpoint was there before the session, or cannot be closed: that it listens after the end is no fault.
+	Stays bool
 }
 
 // File is a small file that the plan needs in the workspace.

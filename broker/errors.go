@@ -35,6 +35,8 @@ var tunnelCodes = []struct {
 	{tunnel.ErrLinkLost, api.CodeLinkLost, "open it again; what was started on the host is cleaned up at the next connect"},
 	{tunnel.ErrUnreachable, api.CodeUnreachable, "see that `ssh HOST` reaches it from here"},
 	{tunnel.ErrNoSuchFile, api.CodeNotFound, ""},
+	{tunnel.ErrSudo, api.CodeNoPermission, "a NOPASSWD rule in the host's sudoers lets you use --sudo: sudo -n -l there shows what you may"},
+	{tunnel.ErrNoProcesses, api.CodeMissingTool, "a Linux host with a readable /proc is needed; --port takes a debug server that listens already"},
 }
 
 // adapterCodes translates an adapter's classification.
@@ -44,6 +46,8 @@ var adapterCodes = map[adapters.Code]api.Code{
 	adapters.Missing:  api.CodeMissingTool,
 	adapters.Died:     api.CodeProgramEnded,
 	adapters.Internal: api.CodeInternal,
+	adapters.Denied:   api.CodeNoPermission,
+	adapters.Foreign:  api.CodeUnsuitable,
 }
 
 // asAPI translates any error into what users see. It never returns nil for a non-nil err.

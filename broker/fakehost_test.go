@@ -27,6 +27,7 @@ type fakeHost struct {
 	reaped     func(workspace string) error // called by Reap first; may be nil
 	successor  *fakeHost                    // what the next connect finds, once this one is lost
 	hung       chan struct{}                // what is asked once it is closed is never answered
+	processes  []tunnel.ProcessInfo
 	sockets    []tunnel.Listener
 	adopted    []int
 }
@@ -177,7 +178,12 @@ func (h *fakeHost) Listeners(ctx context.Context) ([]tunnel.Listener, error) {
 	a := h.server.Addr().(*net.TCPAddr)
 	return []tunnel.Listener{{Addr: a.IP.String(), Port: a.Port, UID: -1}}, nil
 }
-func (h *fakeHost) Done() <-chan struct{} { return h.lostC }
+func (h *fakeHost) Processes(ctx context.Context) ([]tunnel.ProcessInfo, error) {
+	return h.processes, h.wait(ctx)
+}
+func (h *fakeHost) AsRoot() tunnel.Host                            { return h }
+func (h *fakeHost) HandOver(context.Context, string, string) error { return nil }
+func (h *fakeHost) Done() <-chan struct{}                          { return h.lostC }
 func (h *fakeHost) Err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -211,6 +217,7 @@ func (p *fakeProcess) end(e tunnel.Exit, err error) {
 		close(p.ended)
 	})
 }
+func (p *fakeProcess) Stdin() io.WriteCloser { return nil }
 func (p *fakeProcess) ID() tunnel.ProcessID {
 	return tunnel.ProcessID{Boot: "boot", PID: 4242, Start: "1"}
 }

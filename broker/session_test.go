@@ -29,10 +29,13 @@ type fakeAdapter struct {
 	change   func(adapters.Request, *adapters.Plan) // may be nil
 }
 
-func (fakeAdapter) Name() string                              { return "java" }
-func (fakeAdapter) Aliases() []string                         { return []string{"jvm"} }
-func (fakeAdapter) Protocol() adapters.Protocol               { return adapters.JDWP }
-func (fakeAdapter) Check(adapters.Request) error              { return nil }
+func (fakeAdapter) Name() string                 { return "java" }
+func (fakeAdapter) Aliases() []string            { return []string{"jvm"} }
+func (fakeAdapter) Protocol() adapters.Protocol  { return adapters.JDWP }
+func (fakeAdapter) Check(adapters.Request) error { return nil }
+func (fakeAdapter) Recognise(r adapters.Running) (adapters.Found, bool) {
+	return adapters.Found{}, len(r.Argv) > 0 && r.Argv[0] == "java"
+}
 func (fakeAdapter) Probe(adapters.Request) []adapters.Command { return nil }
 func (a fakeAdapter) Plan(r adapters.Request) (adapters.Plan, error) {
 	plan := adapters.Plan{

@@ -31,6 +31,7 @@ type Entry struct {
 	Host      string    `json:"host"` // "" is this machine
 	Workspace string    `json:"workspace"`
 	Boot      string    `json:"boot,omitempty"` // the host's boot id when it was made; after another boot no process is left of it
+	Root      bool      `json:"root,omitempty"` // it was made through sudo, and is removed through it
 	Created   time.Time `json:"created"`
 }
 

@@ -21,6 +21,10 @@ var (
 	ErrHostKey = errors.New("host key not trusted")
 	// ErrNoSuchFile says that a path does not exist on the far side.
 	ErrNoSuchFile = errors.New("no such file")
+	// ErrSudo says that `sudo -n` does not let us.
+	ErrSudo = errors.New("sudo refused")
+	// ErrNoProcesses says that the far side does not show its processes as Linux does, in /proc.
+	ErrNoProcesses = errors.New("processes cannot be read")
 )
 
 // HintedError carries what a person can do about the error that it wraps.
@@ -66,6 +70,14 @@ type Host interface {
 	// Listeners reads the TCP sockets that listen on the far side. PID is 0 where it cannot be told.
 	Listeners(ctx context.Context) ([]Listener, error)
 
+	// Processes reads the process table as far as it is shown to us, zombies and this very script left out.
+	Processes(ctx context.Context) ([]ProcessInfo, error)
+	// AsRoot is the same far side with every script and program run through `sudo -n`. It shares this Host's connection and ends with
+	// it; Dial and Release are this Host's own. Where sudo does not let us, its methods return ErrSudo with sudo's words.
+	AsRoot() Host
+	// HandOver makes a unix socket that a Host of AsRoot has in a workspace usable by the login user, and by nobody else.
+	HandOver(ctx context.Context, workspace, socket string) error
+
 	// Done is closed when the Host is of no more use: its connection is lost or closed. Err then tells why.
 	Done() <-chan struct{}
 	Err() error
@@ -106,11 +118,16 @@ type Spec struct {
 	// Spare says that SIGKILL must never reach the process itself (Delve: its target would die of its breakpoints). The rest
 	// of its session may be killed.
 	Spare bool
+	// Stdin gives the process a standard input that Process.Stdin writes to. Else it is /dev/null.
+	Stdin bool
 }
 
-// Process is a running program on a Host. Its stdin is /dev/null.
+// Process is a running program on a Host.
 type Process interface {
 	ID() ProcessID
+	// Stdin is nil without Spec.Stdin. Closing it is end of file for the process, and lets it end by itself for a few seconds before
+	// it is ended as Release does it.
+	Stdin() io.WriteCloser
 	Stdout() io.Reader // ends when the process and its heirs have closed it, or the link is lost
 	Stderr() io.Reader
 	// Wait returns when the process has ended, the link is lost (ErrLinkLost) or ctx is done.

@@ -170,9 +170,10 @@ func startError(word string, spec Spec) error {
 	return fmt.Errorf("far side says %q", cleanText(word, maxErrorText))
 }
 
-func (p *process) ID() ProcessID     { return p.id }
-func (p *process) Stdout() io.Reader { return p.t.stdout }
-func (p *process) Stderr() io.Reader { return p.t.stderr }
+func (p *process) ID() ProcessID         { return p.id }
+func (p *process) Stdin() io.WriteCloser { return nil }
+func (p *process) Stdout() io.Reader     { return p.t.stdout }
+func (p *process) Stderr() io.Reader     { return p.t.stderr }
 
 func (p *process) Wait(ctx context.Context) (Exit, error) {
 	select {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // VersionHeader carries Version in each request and answer.
@@ -99,6 +100,21 @@ func (c *Client) Session(ctx context.Context, id string) (Session, error) {
 // CloseSession ends a session and waits until its remote is clean or known not to be.
 func (c *Client) CloseSession(ctx context.Context, id string) (Closed, error) {
 	return do[Closed](ctx, c, http.MethodPost, "/sessions/"+url.PathEscape(id)+"/close", struct{}{})
+}
+
+// Extend sets a session's time limit to ttl from now.
+func (c *Client) Extend(ctx context.Context, id string, ttl time.Duration) (Session, error) {
+	return do[Session](ctx, c, http.MethodPost, "/sessions/"+url.PathEscape(id)+"/extend", ExtendRequest{TTL: ttl})
+}
+
+// Processes lists what can be debugged on a host.
+func (c *Client) Processes(ctx context.Context, r ProcessesRequest) ([]Process, error) {
+	return do[[]Process](ctx, c, http.MethodPost, "/processes", r)
+}
+
+// Doctor yields each check as it is made.
+func (c *Client) Doctor(ctx context.Context, r DoctorRequest) iter.Seq2[Check, error] {
+	return stream[Check](ctx, c, http.MethodPost, "/doctor", r)
 }
 
 // Logs yields a session's output; with follow it goes on until the session ends.

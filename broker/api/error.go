@@ -11,6 +11,10 @@ const (
 	CodeProgramEnded   Code = "program-ended"   // the program, or its build, ended before it could be debugged
 	CodeNotReady       Code = "not-ready"       // the debug server did not announce itself in time
 	CodeExposed        Code = "exposed"         // the debug server listens beyond loopback; it was stopped
+	CodeAmbiguous      Code = "ambiguous"       // several processes match
+	CodeUnsuitable     Code = "unsuitable"      // the process is there, and cannot be debugged as it is: ours, stopped, of another language, in a container
+	CodeTraced         Code = "traced"          // another debugger has the process
+	CodeNoPermission   Code = "no-permission"   // the right to trace the process, or sudo, is missing on the remote
 	CodeUnknownSession Code = "unknown-session" // no session has this id
 	CodeAuth           Code = "auth"            // the host refused our keys
 	CodeHostKey        Code = "host-key"        // the host's key is unknown, changed or revoked
@@ -40,7 +44,7 @@ func (c Code) Exit() int {
 		return 4
 	case CodeUnresolvable, CodeUnreachable, CodeLinkLost, CodeForwarding:
 		return 5
-	case CodeMissingTool:
+	case CodeMissingTool, CodeNoPermission:
 		return 6
 	case CodePolicy:
 		return 7

@@ -77,6 +77,10 @@ type OpenRequest struct {
 	Lang        string        `json:"lang"`
 	Program     []string      `json:"program,omitempty"`
 	Port        int           `json:"port,omitempty"`
+	PID         int           `json:"pid,omitempty"`   // attach to this process
+	Match       string        `json:"match,omitempty"` // attach to the process whose command line matches (RE2)
+	Unit        string        `json:"unit,omitempty"`  // attach to the process of this systemd unit
+	Sudo        bool          `json:"sudo,omitempty"`  // what runs on the host runs through sudo -n
 	Cwd         string        `json:"cwd,omitempty"`
 	LocalCwd    string        `json:"local_cwd,omitempty"`
 	Env         []string      `json:"env,omitempty"` // K=V; never logged, stored or shown
@@ -138,6 +142,59 @@ type Host struct {
 	Link     *Link  `json:"link"`
 	Sessions int    `json:"sessions"`
 	Forwards int    `json:"forwards"`
+}
+
+// ProcessesRequest asks what can be debugged on a host.
+type ProcessesRequest struct {
+	Host   string `json:"host"`
+	Lang   string `json:"lang,omitempty"` // "" is every language
+	Sudo   bool   `json:"sudo,omitempty"`
+	Caller Caller `json:"caller"`
+}
+
+// Process is a process that can be debugged, or a debug server that listens.
+type Process struct {
+	PID     int      `json:"pid"`
+	Lang    string   `json:"lang"`
+	Command []string `json:"command"`
+	User    string   `json:"user"`
+	// Listening is where a debug server of this process listens: "127.0.0.1:5678".
+	Listening *string `json:"listening"`
+	Tracer    *Tracer `json:"tracer"`
+	// Container is where it runs, where that is a container: "docker 3f2a91c0ffee".
+	Container string `json:"container"`
+	// Server says that it is a debug server itself: open --port takes it, --pid does not.
+	Server bool `json:"server"`
+	// Session is the id of the session of ours that it belongs to, "" if there is none.
+	Session string `json:"session"`
+	Cwd     string `json:"cwd"`
+}
+
+// Tracer is who traces a process.
+type Tracer struct {
+	PID     int    `json:"pid"`
+	Command string `json:"command"` // its name, "" if it is not shown to us
+}
+
+// ExtendRequest sets a session's time limit anew: TTL from now.
+type ExtendRequest struct {
+	TTL time.Duration `json:"ttl"`
+}
+
+// DoctorRequest asks for an examination of a host, or of this machine's side of things where Host is "" and Local is not set.
+type DoctorRequest struct {
+	Host   string `json:"host,omitempty"`
+	Local  bool   `json:"local,omitempty"` // this machine as a host to debug on: `doctor :LANG`
+	Lang   string `json:"lang,omitempty"`
+	Caller Caller `json:"caller"`
+}
+
+// Check is one thing that must hold, or that is good to know.
+type Check struct {
+	Check  string `json:"check"` // "host key", "sftp", …
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"` // what was found
+	Hint   string `json:"hint"`   // what to do about it, "" where nothing is
 }
 
 // DaemonInfo is who answers on the socket.
