@@ -84,7 +84,7 @@ dbk_go=$({
 		next
 	}
 	NF == 3 && $3 ~ /^[0-9]+\/exe$/ && $2 + 0 < 536870912 && !($3 in skip) && !seen[$1]++ { print $3 }')
-if printf 'a\000b\n' | grep -q b 2>/dev/null; then
+if printf 'a\000b\n' | grep -q -F b 2>/dev/null; then
 	grep -l -F 'Go buildinf:' /dev/null $dbk_go 2>/dev/null
 else
 	for dbk_e in $dbk_go; do
