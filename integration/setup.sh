@@ -44,6 +44,9 @@ check() {
   need fish fish has fish
   need csh tcsh has csh
   need ps procps has ps
+  need sudo sudo has sudo
+  need busybox busybox has busybox
+  need setpriv util-linux has setpriv
   need "a C compiler, for the race detector" gcc has "${CC:-gcc}"
 }
 

@@ -96,15 +96,22 @@ func TestSudoOfAnotherUser(t *testing.T) {
 	if left, err := root.Reap(t.Context(), ws); err != nil || len(left) != 0 || runs(p.ID()) || exists(ws) {
 		t.Errorf("left %q, %v", left, err)
 	}
-	// What runs as root ends with us as well.
-	ws = suiteDir(t, root)
-	p = suiteSh(t, root, ws, "trap '' TERM; echo up; while :; do sleep 1; done")
+}
+
+// TestSudoReleased: what runs as root ends with us as well.
+func TestSudoReleased(t *testing.T) {
+	h := nobodysHost(t, "nobody ALL=(root) NOPASSWD: ALL\n")
+	root := h.AsRoot()
+	ws := path.Join("/tmp", NewWorkspaceName())
+	if err := root.MakeWorkspace(t.Context(), ws); err != nil {
+		t.Fatal(err)
+	}
+	p := suiteSh(t, root, ws, "trap '' TERM; echo up; while :; do sleep 1; done")
 	readLine(t, p.Stdout())
-	p.Release()
-	eventually(t, "it is gone", func() bool { return !runs(p.ID()) && !exists(ws) })
 	root.Release()
 	<-h.Done()
 	<-root.Done()
+	eventually(t, "it is gone", func() bool { return !runs(p.ID()) && !exists(ws) && len(members(p.ID().PID)) == 0 })
 	if _, err := root.Run(t.Context(), "true"); !errors.Is(err, ErrReleased) {
 		t.Errorf("released: %v", err)
 	}
