@@ -43,7 +43,7 @@ check_gdb() {
 	gdb=$(command -v gdb 2>/dev/null)
 	if [ -n "$gdb" ] && [ -n "$found_python" ]; then
 		fact gdb "$gdb"
-		"$found_python" -I -S -c 'import os, sys, time; print(os.getpid()); sys.stdout.flush(); time.sleep(20)' 2>/dev/null </dev/null | {
+		"$found_python" -I -S -c 'import os, signal, sys, time; signal.signal(15, lambda *a: os._exit(0)); print(os.getpid()); sys.stdout.flush(); time.sleep(20)' 2>/dev/null </dev/null | {
 			read -r scratch
 			said=$($limit gdb --nw --nh --nx --batch --pid "$scratch" --eval-command='call (int)getpid()' 2>&1 </dev/null)
 			kill "$scratch" 2>/dev/null
