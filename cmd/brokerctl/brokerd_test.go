@@ -25,7 +25,7 @@ func fakeBrokerd() {
 	cwd, _ := os.Getwd()
 	fmt.Fprintf(starts, "start %d in %s: %s; JOURNAL_STREAM=%q\n", os.Getpid(), cwd, strings.Join(os.Args[1:], " "), os.Getenv("JOURNAL_STREAM"))
 	starts.Close()
-	info := api.DaemonInfo{API: api.Version, Version: "v9", PID: os.Getpid(), Config: flags["config"], SSHConfig: flags["ssh-config"], StateDir: flags["state-dir"]}
+	info := api.DaemonInfo{API: api.Version, Version: "v9", PID: os.Getpid(), Config: flags["config"], SSHConfig: flags["ssh-config"], StateDir: flags["state-dir"], Service: flags["service"]}
 	switch mode {
 	case "config":
 		fmt.Fprint(os.Stderr, "error: config.toml:3: ttl: no such key\nerror: config.toml:7: policy: \x1b[31mred\nhint: mend both\n")
