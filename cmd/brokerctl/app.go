@@ -127,9 +127,11 @@ Exit codes and error codes: brokerctl help errors`,
 	return root
 }
 
-// helpOutput is where help goes: stdout is only for JSON where JSON is asked for.
+// helpOutput is where help goes: stdout is only for JSON where JSON is asked for. What a shell asks for completion is about a command line,
+// whose --json is not meant for the answer.
 func (a *app) helpOutput() io.Writer {
-	if jsonAsked(a.args) {
+	completing := len(a.args) > 0 && (a.args[0] == cobra.ShellCompRequestCmd || a.args[0] == cobra.ShellCompNoDescRequestCmd)
+	if jsonAsked(a.args) && !completing {
 		return a.stderr
 	}
 	return a.stdout
