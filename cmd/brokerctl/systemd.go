@@ -105,7 +105,9 @@ func (s systemd) forget(ctx context.Context) {
 	_, _ = s.ctl(ctx, managerTimeout, "reset-failed", service.Unit)
 }
 
+// start forgets failures: it may have failed while a daemon of brokerctl's own held the lock.
 func (s systemd) start(ctx context.Context) error {
+	s.forget(ctx)
 	_, err := s.ctl(ctx, changeTimeout, "start", service.Unit)
 	return err
 }
