@@ -25,4 +25,6 @@ type Found struct {
 	// Server says that the process is a debug server itself (dlv, debugpy's adapter) and no program of the user's: it is for
 	// --port, not for --pid.
 	Server bool
+	// FromOutside says that it can be debugged from outside of its container.
+	FromOutside bool
 }

@@ -98,7 +98,7 @@ func (b *Broker) Stopping() <-chan struct{} { return b.stopping }
 func (b *Broker) Open(req api.OpenRequest) (*session, error) {
 	a, ok := adapters.Lookup(b.adapters, req.Lang)
 	if !ok {
-		return nil, apiErrorf(api.CodeUsage, "languages: "+strings.Join(b.languages(), ", "), "unknown language %q", req.Lang)
+		return nil, b.unknownLanguage(req.Lang)
 	}
 	req.Lang = a.Name()
 	switch {
@@ -227,6 +227,9 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 	out := api.Closed{ID: id, Left: []string{}}
 	pending, err := b.ledger.pending(id)
 	if err != nil || len(pending) == 0 {
+		if v.Phase.Ended() && v.Left != nil {
+			out.Left = v.Left // what nobody can remove: Plan.Leaves
+		}
 		return out, err
 	}
 	if out.Left = v.Left; len(out.Left) == 0 {
@@ -255,10 +258,10 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 	return out, nil
 }
 
-func (b *Broker) languages() []string {
-	var out []string
+func (b *Broker) unknownLanguage(name string) *api.Error {
+	var known []string
 	for _, a := range b.adapters {
-		out = append(out, a.Name())
+		known = append(known, a.Name())
 	}
-	return out
+	return apiErrorf(api.CodeUsage, "languages: "+strings.Join(known, ", "), "unknown language %q", name)
 }

@@ -48,7 +48,7 @@ func (s *session) end(ctx context.Context, r *rig, cause error) {
 	s.b.events.add(s.id, string(s.cur.Phase), s.lastWords(cause))
 	s.b.keep(s.view.Load())
 	s.b.trim()
-	if len(s.cur.Left) > 0 {
+	if r.abandoned {
 		s.b.ledger.abandon(*r.entry) // now that the snapshot is the last, it is the ledger's to say what is left
 	}
 }
@@ -80,6 +80,7 @@ func (s *session) dismiss(ctx context.Context, r *rig) {
 		return
 	}
 	r.proxyEnd()
+	s.settleStdio(ctx, r)
 	if r.proxy.Unsettled() && r.plan.AfterLast != nil && s.cur.Mode != string(adapters.Launch) {
 		s.exchange(ctx, settleWait, "let the program run on", r.plan.AfterLast, r.dial)
 	}
@@ -117,7 +118,7 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 	if r.entry == nil {
 		return
 	}
-	s.cur.Left = []string{"workspace " + r.entry.Workspace}
+	s.cur.Left, r.abandoned = []string{"workspace " + r.entry.Workspace}, true
 	if lost(r.host) {
 		s.cur.Left[0] += " (" + hostLabel(s.req.Host) + " is out of reach; it is cleaned up at the next connect)"
 		return
@@ -135,13 +136,14 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 		s.cur.Left[0] += " (" + err.Error() + ")"
 		return
 	}
-	s.cur.Left = append([]string{}, left...)
+	r.abandoned = len(left) > 0
+	s.cur.Left = append(append([]string{}, left...), r.plan.Leaves...)
 }
 
 // portLeft looks whether the debug server's port still listens although its processes are gone. A killed process may hold its sockets
 // for a moment after it counts as gone, and a port that is free may be another program's the next moment.
 func (s *session) portLeft(ctx context.Context, r *rig) []string {
-	if r.network != "tcp" || r.address == "" {
+	if r.network != "tcp" || r.address == "" || r.plan.Stays {
 		return nil
 	}
 	port, err := portOf(r.address)
@@ -159,7 +161,7 @@ func (s *session) portLeft(ctx context.Context, r *rig) []string {
 			return nil
 		}
 		ours := func(l tunnel.Listener) bool {
-			return l.Port == port && l.UID == r.facts.UID && (l.PID == 0 || r.listenerPID == 0 || l.PID == r.listenerPID)
+			return l.Port == port && (l.UID == r.facts.UID || l.PID != 0 && l.PID == r.target.PID) && (l.PID == 0 || r.listenerPID == 0 || l.PID == r.listenerPID)
 		}
 		if !slices.ContainsFunc(all, ours) {
 			return nil

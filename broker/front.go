@@ -19,6 +19,20 @@ func checkRequest(req api.OpenRequest) error {
 	if req.LocalPort < 0 || req.LocalPort > 65535 {
 		return apiErrorf(api.CodeUsage, "a port is 1 to 65535", "local port %d is none", req.LocalPort)
 	}
+	ways := 0
+	for _, named := range []bool{len(req.Program) > 0, req.Port != 0, req.PID != 0, req.Match != "", req.Unit != ""} {
+		if named {
+			ways++
+		}
+	}
+	switch {
+	case ways > 1:
+		return apiErrorf(api.CodeUsage, "leave all but one out", "several things to debug are given: a program, a port, a pid, an expression, a unit")
+	case req.PID < 0:
+		return apiErrorf(api.CodeUsage, "a process id is a positive number", "process id %d is none", req.PID)
+	case req.Sudo && !attaches(req):
+		return apiErrorf(api.CodeUsage, "it is for running processes", "sudo is asked for, and no running process is named")
+	}
 	for _, kv := range req.Env {
 		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" { // the text may be a secret
 			return apiErrorf(api.CodeUsage, "give NAME=VALUE", "an environment variable without a name or a '='")

@@ -63,7 +63,7 @@ func (s *session) inspect(ctx context.Context, r *rig, req adapters.Request) err
 		return fmt.Errorf("read the listening sockets of %s: %w", hostLabel(s.req.Host), err)
 	}
 	answering := answers(all, at)
-	if req.Mode == adapters.Port {
+	if req.Mode == adapters.Port || r.plan.Stays {
 		err = s.inspectForeign(r, at, answering)
 	} else {
 		err = s.inspectOwn(ctx, r, at, all, answering, req.Workspace)
@@ -104,7 +104,7 @@ func answers(all []tunnel.Listener, at netip.AddrPort) []tunnel.Listener {
 func (s *session) inspectOwn(ctx context.Context, r *rig, at netip.AddrPort, all, answering []tunnel.Listener, workspace string) error {
 	found := false
 	for _, l := range answering {
-		if l.UID >= 0 && l.UID != r.facts.UID {
+		if l.UID >= 0 && l.UID != r.facts.UID && (l.PID == 0 || l.PID != r.target.PID) {
 			continue
 		}
 		found = true
@@ -137,7 +137,7 @@ func (s *session) inspectForeign(r *rig, at netip.AddrPort, answering []tunnel.L
 		return apiErrorf(api.CodeNotFound, "start the debug server there, or name the port it listens on", "nothing listens on port %d of %s", at.Port(), hostLabel(s.req.Host))
 	}
 	for _, l := range answering {
-		if l.UID > 0 && l.UID != r.facts.UID {
+		if l.UID > 0 && l.UID != r.facts.UID && (l.PID == 0 || l.PID != r.target.PID) {
 			s.warn(fmt.Sprintf("the debug server at %s belongs to another user (uid %d): your front end speaks to a program of theirs", at, l.UID))
 		}
 		if ip, err := netip.ParseAddr(l.Addr); err == nil && ip.IsUnspecified() {

@@ -62,6 +62,9 @@ func (l *ledger) enter(e store.Entry) error {
 func (l *ledger) reap(ctx context.Context, host tunnel.Host, e store.Entry) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, reapTimeout)
 	defer cancel()
+	if e.Root {
+		host = host.AsRoot()
+	}
 	left, err := host.Reap(ctx, e.Workspace)
 	if err != nil {
 		return nil, fmt.Errorf("clean up %s: %w", e.Workspace, err)

@@ -38,6 +38,9 @@ func (s *session) open(ctx context.Context, r *rig) error {
 		// On this machine the user means what their shell would run, virtual environments included.
 		req.Host.Path = s.req.Caller.Path
 	}
+	if err := s.choose(ctx, r, &req); err != nil {
+		return err
+	}
 	if err := s.probe(ctx, r, &req); err != nil {
 		return err
 	}
@@ -50,6 +53,28 @@ func (s *session) open(ctx context.Context, r *rig) error {
 		return err
 	}
 	s.b.rememberPort(s.req.Host, s.adapter.Name(), r.listener)
+	return nil
+}
+
+// choose finds the process that the session is for, where it is for one, and takes root's rights where they are asked for.
+func (s *session) choose(ctx context.Context, r *rig, req *adapters.Request) error {
+	if req.Mode != adapters.Attach {
+		return nil
+	}
+	login := r.host
+	if s.req.Sudo && r.facts.UID != 0 {
+		r.host, r.root = r.host.AsRoot(), true
+	}
+	var err error
+	if r.target, err = s.target(ctx, r, login); err != nil {
+		return err
+	}
+	if r.root {
+		r.facts.UID = 0 // what is started there is root's
+	}
+	req.Target, req.Sudo = r.target, r.root
+	s.cur.PID = &r.target.PID
+	s.publish()
 	return nil
 }
 

@@ -46,7 +46,7 @@ func (e *againError) Error() string { return e.err.Error() }
 func (e *againError) Unwrap() error { return e.err }
 
 func (s *session) raiseOnce(ctx context.Context, r *rig, req adapters.Request) error {
-	if req.Mode == adapters.Launch {
+	if req.Mode != adapters.Port {
 		req.Workspace = path.Join(r.facts.TempDir, tunnel.NewWorkspaceName())
 	}
 	plan, err := s.adapter.Plan(req)
@@ -65,7 +65,7 @@ func (s *session) raiseOnce(ctx context.Context, r *rig, req adapters.Request) e
 		s.warn(w)
 	}
 	s.publish()
-	if req.Mode == adapters.Launch {
+	if len(plan.Argv) > 0 {
 		if err := s.launch(ctx, r, req); err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (s *session) raiseOnce(ctx context.Context, r *rig, req adapters.Request) e
 
 // launch makes the workspace, starts the server in it and waits for its announcement.
 func (s *session) launch(ctx context.Context, r *rig, req adapters.Request) error {
-	e := store.Entry{ID: tunnel.NewWorkspaceName(), Session: s.id, Host: s.req.Host, Workspace: req.Workspace, Boot: r.facts.BootID, Created: time.Now().UTC()}
+	e := store.Entry{ID: tunnel.NewWorkspaceName(), Session: s.id, Host: s.req.Host, Workspace: req.Workspace, Boot: r.facts.BootID, Root: r.root, Created: time.Now().UTC()}
 	if err := s.b.ledger.enter(e); err != nil {
 		return err
 	}
@@ -91,11 +91,21 @@ func (s *session) launch(ctx context.Context, r *rig, req adapters.Request) erro
 	}
 	r.proc = proc
 	pid := proc.ID().PID
-	s.cur.PID = &pid
+	if req.Mode == adapters.Launch {
+		s.cur.PID = &pid
+	}
 	s.log.Info("started", "pid", pid, "server", r.plan.Server)
 	w := s.pump(ctx, r, proc)
 	r.watchExit(ctx, proc)
-	return s.awaitReady(ctx, r, w)
+	if err := s.awaitReady(ctx, r, w); err != nil {
+		return err
+	}
+	if r.root && r.network == "unix" {
+		hctx, cancel := context.WithTimeout(ctx, startTimeout)
+		defer cancel()
+		return r.host.HandOver(hctx, req.Workspace, r.address)
+	}
+	return nil
 }
 
 func (s *session) start(ctx context.Context, r *rig, req adapters.Request) (tunnel.Process, error) {
@@ -140,7 +150,10 @@ func (s *session) drop(ctx context.Context, r *rig) error {
 	}
 	r.entry, r.proc, r.exited, r.over, r.ending, r.drained = nil, nil, nil, nil, nil, nil
 	r.plan, r.network, r.address, r.wsPath = adapters.Plan{}, "", "", ""
-	s.cur.PID, s.cur.Remote = nil, ""
+	s.cur.Remote = ""
+	if s.cur.Mode == string(adapters.Launch) {
+		s.cur.PID = nil
+	}
 	return nil
 }
 

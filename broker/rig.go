@@ -27,12 +27,18 @@ type rig struct {
 	listener net.Listener
 	host     tunnel.Host
 	facts    tunnel.Facts
+	root     bool             // host is one of AsRoot
+	target   adapters.Running // mode Attach
+	stdio    chan struct{}    // one slot: taken while a debug server of dialStdio is there
+	opening  func(context.Context, *rig) (net.Conn, error)
 	entry    *store.Entry // in the ledger
-	proc     tunnel.Process
-	plan     adapters.Plan
-	network  string
-	address  string
-	wsPath   string
+	// abandoned says that what entry names could not be cleaned up.
+	abandoned bool
+	proc      tunnel.Process
+	plan      adapters.Plan
+	network   string
+	address   string
+	wsPath    string
 	// listenerPID is who listened on address when the server was ready, 0 if that is not known.
 	listenerPID int
 
@@ -72,6 +78,9 @@ func describeExit(e api.Exit) string {
 
 // dial connects to the debug server.
 func (r *rig) dial(ctx context.Context) (net.Conn, error) {
+	if r.network == "stdio" {
+		return r.opening(ctx, r)
+	}
 	return r.host.Dial(ctx, r.network, r.address)
 }
 
@@ -88,6 +97,8 @@ func (r *rig) drain(ctx context.Context) {
 // remote is the endpoint as users see it.
 func (r *rig) remote() string {
 	switch {
+	case r.network == "stdio":
+		return "stdio"
 	case r.address == "":
 		return ""
 	case r.network == "unix":

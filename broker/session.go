@@ -14,6 +14,7 @@ import (
 
 	"github.com/debugbroker/debugbroker/adapters"
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/tunnel"
 )
 
 // session is one debug session. Its goroutine, run, owns cur and rig; everybody else reads the snapshots that publish makes, and
@@ -44,8 +45,11 @@ type session struct {
 func newSession(b *Broker, id string, req api.OpenRequest, a adapters.Adapter, cancel context.CancelCauseFunc) *session {
 	now := time.Now().UTC().Truncate(time.Second)
 	mode := adapters.Launch
-	if req.Port != 0 {
+	switch {
+	case req.Port != 0:
 		mode = adapters.Port
+	case attaches(req):
+		mode = adapters.Attach
 	}
 	s := &session{
 		id: id, b: b, req: req, adapter: a, cancel: cancel,
@@ -112,7 +116,7 @@ func (s *session) run(ctx context.Context) {
 	var clock sync.WaitGroup
 	expires := s.cur.Expires
 	clock.Go(func() { s.expire(ctx, expires) })
-	r := &rig{panicked: func(p any) { s.cancel(s.panicked(p)) }}
+	r := &rig{stdio: make(chan struct{}, 1), opening: s.dialStdio, panicked: func(p any) { s.cancel(s.panicked(p)) }}
 	var cause error
 	if err := s.attempt(func() { cause = s.live(ctx, r) }); err != nil {
 		cause = err
@@ -205,7 +209,11 @@ func (s *session) programEnded(ctx context.Context, r *rig, e ended) error {
 	if e.err != nil {
 		return e.err
 	}
-	if e.server && r.plan.Watch != nil {
+	if e.server && r.plan.Stands {
+		if e.exit != (tunnel.Exit{}) {
+			return apiErrorf(api.CodeInternal, "open it again; the program itself runs on", "what watched over the program on the host ended with %s", describeExit(*e.api()))
+		}
+	} else if e.server && r.plan.Watch != nil {
 		// Delve's own exit is not its program's: either a front end has told it to end both, or the program's end has been seen.
 		if seen, ok := r.lastWatched(); ok {
 			s.cur.Exit = seen.api()
@@ -214,6 +222,9 @@ func (s *session) programEnded(ctx context.Context, r *rig, e ended) error {
 		s.cur.Exit = e.api()
 	}
 	text := "the program has ended"
+	if r.plan.Stands {
+		text = fmt.Sprintf("the program has ended (pid %d); how is not known", *s.cur.PID)
+	}
 	if s.cur.Exit != nil {
 		text = "the program has ended with " + describeExit(*s.cur.Exit)
 	}

@@ -24,7 +24,8 @@ func (a *app) openCommand() *cobra.Command {
 HOST is a name or alias as "ssh HOST" takes it; an IPv6 address stands in brackets; without one the session is on this machine.
 LANG is python, go, node or java (or py, debugpy, golang, dlv, js, jvm, jdwp).
 
-What is debugged is either what stands behind "--", which is started under the debug server, or what --port names:
+What is debugged is what runs already, named by --pid, --match or --unit; or a debug server that listens already, named by --port; or
+what stands behind "--", which is started under the debug server:
   python   a script, or -m MODULE
   go       a directory, .go file or import path, which is built there, or an executable
   node     whatever may follow node
@@ -36,6 +37,9 @@ before that cancels it and cleans up.`,
   brokerctl open web1:go --cwd /srv/shop -- ./cmd/shop
   brokerctl open web1:node --no-wait -- server.js
   brokerctl open web1:java -- -cp build App
+  brokerctl open web1:go --pid 4242            # a program that runs already, and runs on afterwards
+  brokerctl open web1:python --match 'worker\.py --queue mail'
+  brokerctl open web1:node --unit shop.service --sudo
   brokerctl open web1:python --port 5678       # a debugpy that listens there already
   brokerctl open :python -- app.py             # on this machine, without ssh
   brokerctl open web1:python --map .=/srv/app --env DEBUG=1 --ttl 2h -- app.py`,

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,6 +20,9 @@ const maxTTL = 30 * 24 * time.Hour
 // openFlags are open's flags as they were given.
 type openFlags struct {
 	port, localPort     int
+	pid                 int
+	match, unit         string
+	sudo                bool
 	cwd, interpreter    string
 	env, maps           []string
 	wait, noWait, stock bool
@@ -29,6 +33,10 @@ type openFlags struct {
 func (f *openFlags) register(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.IntVar(&f.port, "port", 0, "a debug server that already listens on the host's loopback, at port `N`")
+	fs.IntVar(&f.pid, "pid", 0, "attach to the running process `N`")
+	fs.StringVar(&f.match, "match", "", "attach to the running process of that language whose command line matches `REGEX` (RE2); exactly one must")
+	fs.StringVar(&f.unit, "unit", "", "attach to the process of the systemd unit `NAME`, the user's or else the system's")
+	fs.BoolVar(&f.sudo, "sudo", false, "with --pid, --match and --unit: work through sudo -n there, for processes of another user")
 	fs.StringVar(&f.cwd, "cwd", "", "working directory `DIR` on the host (default: the same path as here where it exists there, else the program's directory, else home)")
 	fs.StringArrayVar(&f.env, "env", nil, "set an environment variable of the program, `K=V`; may be repeated")
 	fs.StringVar(&f.interpreter, "interpreter", "", "the python, dlv, node or java to use there, by its `PATH`")
@@ -66,7 +74,7 @@ func (f *openFlags) request(cmd *cobra.Command, args []string, env func(string) 
 	}
 	return api.OpenRequest{
 		Host: t.host, Lang: t.lang,
-		Program: program, Port: f.port,
+		Program: program, Port: f.port, PID: f.pid, Match: f.match, Unit: f.unit, Sudo: f.sudo,
 		Cwd: f.cwd, LocalCwd: workingDirectory(), Env: f.env, Interpreter: f.interpreter,
 		NoWait: f.noWait, Stock: f.stock,
 		LocalPort: f.localPort, TTL: f.ttl, Reason: f.reason, Map: maps,
@@ -86,15 +94,10 @@ func split(cmd *cobra.Command, args []string) (before, program []string, launch 
 // check holds the flags against each other. One that would have no effect is refused, not ignored.
 func (f *openFlags) check(cmd *cobra.Command, lang string, program []string, launch bool) error {
 	given := cmd.Flags().Changed
+	if err := f.checkWays(cmd, program, launch); err != nil {
+		return err
+	}
 	switch {
-	case launch && given("port"):
-		return usage(cmd, "two ways to debug: --port, and a program behind --")
-	case launch && (len(program) == 0 || program[0] == ""):
-		return usage(cmd, "no program stands behind --")
-	case !launch && !given("port"):
-		e := usage(cmd, "nothing to debug").(*api.Error)
-		e.Hint = "name a program behind --, or a debug server that listens there already with --port"
-		return e
 	case given("port") && (f.port < 1 || f.port > 65535):
 		return usage(cmd, "--port %d is no port: 1 to 65535", f.port)
 	case given("local-port") && (f.localPort < 1 || f.localPort > 65535):
@@ -108,12 +111,8 @@ func (f *openFlags) check(cmd *cobra.Command, lang string, program []string, lau
 	case f.ttl > maxTTL:
 		return usage(cmd, "--ttl is too long: at most 720h, which is 30 days")
 	}
-	if !launch {
-		for _, name := range []string{"env", "interpreter", "wait", "no-wait", "stock-debugpy"} {
-			if given(name) {
-				return usage(cmd, "--%s is for a program behind --; what --port names runs already", name)
-			}
-		}
+	if err := f.checkRunning(cmd, launch); err != nil {
+		return err
 	}
 	for _, name := range []string{"cwd", "interpreter"} {
 		if given(name) && cmd.Flag(name).Value.String() == "" {
@@ -121,6 +120,68 @@ func (f *openFlags) check(cmd *cobra.Command, lang string, program []string, lau
 		}
 	}
 	return f.checkText(cmd, program)
+}
+
+// checkWays wants exactly one thing to debug.
+func (f *openFlags) checkWays(cmd *cobra.Command, program []string, launch bool) error {
+	var ways []string
+	for _, name := range []string{"pid", "match", "unit", "port"} {
+		if cmd.Flags().Changed(name) {
+			ways = append(ways, "--"+name)
+		}
+	}
+	if launch {
+		ways = append(ways, "a program behind --")
+	}
+	switch {
+	case len(ways) > 1:
+		return usage(cmd, "two ways to debug: %s, and %s", ways[0], ways[1])
+	case launch && (len(program) == 0 || program[0] == ""):
+		return usage(cmd, "no program stands behind --")
+	case len(ways) == 0:
+		e := usage(cmd, "nothing to debug").(*api.Error)
+		e.Hint = "name a program behind --, a running process with --pid, --match or --unit, or a debug server that listens there already with --port"
+		return e
+	}
+	return nil
+}
+
+// checkRunning refuses flags that mean nothing to what runs already, and the other way round.
+func (f *openFlags) checkRunning(cmd *cobra.Command, launch bool) error {
+	given := cmd.Flags().Changed
+	attach := given("pid") || given("match") || given("unit")
+	switch {
+	case given("pid") && f.pid < 1:
+		return usage(cmd, "--pid %d is no process id", f.pid)
+	case given("match") && f.match == "":
+		return usage(cmd, "--match is empty: it would match every process")
+	case given("unit") && f.unit == "":
+		return usage(cmd, "--unit is empty")
+	case strings.HasPrefix(f.unit, "-") || strings.ContainsAny(f.unit, "*?[/ \t\n"):
+		return usage(cmd, "--unit %q is no unit's name", f.unit)
+	case f.sudo && !attach:
+		return usage(cmd, "--sudo is for --pid, --match and --unit")
+	}
+	if _, err := regexp.Compile(f.match); err != nil {
+		e := usage(cmd, "--match: %v", err).(*api.Error)
+		e.Hint = "regular expressions as RE2 has them, without backreferences and look-around: https://github.com/google/re2/wiki/Syntax"
+		return e
+	}
+	if launch {
+		return nil
+	}
+	for _, name := range []string{"env", "wait", "no-wait", "stock-debugpy"} {
+		if given(name) {
+			return usage(cmd, "--%s is for a program behind --; what is named runs already", name)
+		}
+	}
+	switch {
+	case given("interpreter") && !attach:
+		return usage(cmd, "--interpreter is for a program behind -- and for running processes; what --port names runs already")
+	case given("cwd") && attach:
+		return usage(cmd, "--cwd is for a program behind --; a running process has its own, and --map maps it")
+	}
+	return nil
 }
 
 // checkText refuses what could not arrive as it is: the API's JSON holds UTF-8 only, and no process is given a zero byte.
@@ -135,7 +196,7 @@ func (f *openFlags) checkText(cmd *cobra.Command, program []string) error {
 			return usage(cmd, "--env %q holds a zero byte or is not UTF-8", name)
 		}
 	}
-	for what, texts := range map[string][]string{"program": program, "--cwd": {f.cwd}, "--interpreter": {f.interpreter}, "--reason": {f.reason}, "--map": f.maps} {
+	for what, texts := range map[string][]string{"program": program, "--cwd": {f.cwd}, "--interpreter": {f.interpreter}, "--match": {f.match}, "--unit": {f.unit}, "--reason": {f.reason}, "--map": f.maps} {
 		for _, s := range texts {
 			if !fit(s) {
 				return usage(cmd, "%s: %q holds a zero byte or is not UTF-8", what, s)
