@@ -107,11 +107,15 @@ func (s shell) fish(line string) []string {
 // zsh returns the line after TAB.
 func (s shell) zsh(line string) string {
 	s.t.Helper()
-	fifo := filepath.Join(s.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil && !errors.Is(err, os.ErrExist) {
-		s.t.Fatal(err)
+	var fifos []string
+	for _, name := range []string{"ready", "answer"} { // with one for both, the end of the first message could be taken for the second's
+		path := filepath.Join(s.dir, name)
+		if err := syscall.Mkfifo(path, 0o600); err != nil && !errors.Is(err, os.ErrExist) {
+			s.t.Fatal(err)
+		}
+		fifos = append(fifos, path)
 	}
-	return s.run([]string{"TERM=dumb"}, "zsh", "-f", s.file("zsh.zsh"), s.script, fifo, line)
+	return s.run([]string{"TERM=dumb"}, "zsh", "-f", s.file("zsh.zsh"), s.script, fifos[0], fifos[1], line)
 }
 
 // hostsForCompletion is an ssh configuration with all sorts of hosts, and with what completion must not run.
