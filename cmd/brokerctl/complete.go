@@ -34,7 +34,7 @@ func completeWords(words ...cobra.Completion) completion {
 	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 }
 
-// completeSessions offers ids of sessions: those that have ended too where all is set, and no more than max (0: any number).
+// completeSessions offers ids of sessions: those that have ended too where all is set, and no more than most (0: any number).
 func (a *app) completeSessions(all bool, most int) completion {
 	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if most > 0 && len(args) >= most {
@@ -112,9 +112,7 @@ func (a *app) completeTargets(cmd *cobra.Command, args []string, toComplete stri
 func (a *app) completeTargetsOrHosts(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	targets, directive := a.completeTargets(cmd, args, toComplete)
 	if directive&cobra.ShellCompDirectiveNoSpace != 0 {
-		for _, host := range a.hostNames(cmd.Context(), toComplete) {
-			targets = append(targets, host)
-		}
+		targets = append(targets, a.hostNames(cmd.Context(), toComplete)...)
 	}
 	return targets, directive
 }
