@@ -57,6 +57,20 @@ func makeGroups(name string) (*groups, error) {
 	return g, nil
 }
 
+// adopt moves a process into a group that lies below ours, named as systemd names it.
+func (g *groups) adopt(pid int, group string) error {
+	for _, dir := range g.dirs {
+		_, below, ok := strings.Cut(group, "/"+g.name)
+		if !ok {
+			return fmt.Errorf("%s is no control group of ours", group)
+		}
+		if err := os.WriteFile(filepath.Join(dir, below, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // all are the groups of that name in every hierarchy, since systemd makes them in those of the controllers too, and those below them, the
 // deepest first.
 func (g *groups) all() []string {

@@ -124,6 +124,9 @@ func (m *Manager) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// Adopt moves a process into the control group of a unit, as if the unit had started it. group is the unit's ControlGroup.
+func (m *Manager) Adopt(pid int, group string) error { return m.groups.adopt(pid, group) }
+
 // Log is what the manager has said.
 func (m *Manager) Log() string {
 	words, err := os.ReadFile(m.log)
