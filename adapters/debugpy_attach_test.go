@@ -158,6 +158,19 @@ func TestDebugpyAttachInterpreter(t *testing.T) {
 	})
 }
 
+// The probe says the same by every shell.
+func TestDebugpyAttachShells(t *testing.T) {
+	program, _ := pythonProgram(t, pythonTicker)
+	host := withGdb(t)
+	for _, shell := range shells(t) {
+		req := Request{Mode: Attach, Target: program.target(), Host: host}
+		f := parseFacts(probed(t, NewDebugpy(), req, shell).Facts[debugpyKey])
+		if f.first("gdb_works") != "yes" || f.first("interpreter") == "" || !strings.HasPrefix(f.first("version"), f.first("target_version")+".") {
+			t.Errorf("%s: %q", shell, f)
+		}
+	}
+}
+
 // Whatever is missing, the program is not touched.
 func TestDebugpyAttachRefusals(t *testing.T) {
 	program, _ := pythonProgram(t, pythonTicker)
