@@ -100,6 +100,8 @@ func (s *session) release(_ context.Context, r *rig) {
 func (s *session) lastWords(cause error) string {
 	text := "closed"
 	switch {
+	case errors.Is(cause, errShutdown) && s.cur.Error == nil:
+		text = "brokerd stopped"
 	case s.cur.Error != nil:
 		text = s.cur.Error.Message
 	case cause == nil && s.cur.Exit != nil:

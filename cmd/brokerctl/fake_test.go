@@ -54,14 +54,15 @@ func (f *fakeDaemon) serve(l net.Listener) (stop func()) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/info", func(w http.ResponseWriter, _ *http.Request) { answer(w, f.info) })
 	for pattern, h := range map[string]http.HandlerFunc{
-		"POST /v1/sessions":            f.open,
-		"GET /v1/sessions":             f.list,
-		"GET /v1/sessions/{id}":        f.show,
-		"POST /v1/sessions/{id}/close": f.close,
-		"GET /v1/sessions/{id}/logs":   f.logs,
-		"GET /v1/events":               f.events,
-		"GET /v1/hosts":                f.hosts,
-		"POST /v1/stop":                f.stop,
+		"POST /v1/sessions":             f.open,
+		"GET /v1/sessions":              f.list,
+		"GET /v1/sessions/{id}":         f.show,
+		"POST /v1/sessions/{id}/close":  f.close,
+		"POST /v1/sessions/{id}/extend": f.extend,
+		"GET /v1/sessions/{id}/logs":    f.logs,
+		"GET /v1/events":                f.events,
+		"GET /v1/hosts":                 f.hosts,
+		"POST /v1/stop":                 f.stop,
 	} {
 		mux.HandleFunc(pattern, f.checked(h))
 	}
@@ -281,6 +282,23 @@ func (f *fakeDaemon) close(w http.ResponseWriter, r *http.Request) {
 	s.Phase = api.PhaseClosed
 	f.set(s)
 	answer(w, c)
+}
+
+func (f *fakeDaemon) extend(w http.ResponseWriter, r *http.Request) {
+	var req api.ExtendRequest
+	s, _ := f.get(r.PathValue("id"))
+	switch err := json.NewDecoder(r.Body).Decode(&req); {
+	case err != nil:
+		fail(w, &api.Error{Code: api.CodeUsage, Message: err.Error()})
+	case s.ID == "":
+		unknown(w, r)
+	case s.Phase.Ended():
+		fail(w, &api.Error{Code: api.CodeEnded, Message: "session " + s.ID + " is " + string(s.Phase), Hint: "open it anew"})
+	default:
+		s.Expires = time.Now().Add(req.TTL)
+		f.set(s)
+		answer(w, s)
+	}
 }
 
 func (f *fakeDaemon) logs(w http.ResponseWriter, r *http.Request) {
