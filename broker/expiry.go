@@ -55,9 +55,10 @@ func warningStage(left time.Duration) (stage int, next time.Duration) {
 	return len(expiryWarnings), 0
 }
 
-// warnExpiry tells of the session's coming end.
-func (s *session) warnExpiry() {
+// warnExpiry tells of the coming end of a session that is ready.
+func (s *session) warnExpiry(r *rig) {
 	left := s.cur.Expires.Sub(s.b.now()).Round(time.Second)
 	text := fmt.Sprintf("the session's time is up in %s", left)
 	s.b.events.add(s.id, "expiring", text)
+	r.proxy.Tell(fmt.Sprintf("debugbroker: %s; brokerctl extend %s --ttl 1h gives it more", text, s.id))
 }

@@ -191,7 +191,7 @@ func (s *session) serve(ctx context.Context, r *rig) error {
 		case e := <-s.extensions:
 			e.answer <- s.extend(ctx, e.ttl)
 		case <-s.expiring:
-			s.warnExpiry()
+			s.warnExpiry(r)
 		case e := <-r.exited:
 			return s.programEnded(ctx, r, e)
 		case e, ok := <-r.watched:
