@@ -39,6 +39,7 @@ check() {
   need "the OpenSSH server" openssh-server has_sshd
   need "the OpenSSH client" openssh-client has ssh
   need "a python3 with debugpy" python3-debugpy has_debugpy
+  need "gdb, with which debugpy gets into running programs" gdb has gdb
   need "Node.js" nodejs has node
   need "a JDK with jdb" "$jdk" has_jdk
   need fish fish has fish

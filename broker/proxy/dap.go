@@ -86,7 +86,9 @@ func (d *dapRelay) up(ctx context.Context, r *dap.Reader, m dap.Message, env dap
 			_ = d.write(dap.ErrorResponse(env.Seq, env.Command, err.Error()), dap.Envelope{})
 			return refusal{err}
 		}
-		if _, err := d.far.Write(m.Raw); err != nil {
+		if reason := d.c.p.refuses(env); reason != nil {
+			_ = d.write(dap.ErrorResponse(env.Seq, env.Command, reason.Error()), dap.Envelope{})
+		} else if _, err := d.far.Write(d.c.p.adapt(m, env).Raw); err != nil {
 			return err
 		}
 		if m, err = r.Next(); err != nil {
@@ -146,7 +148,7 @@ func (d *dapRelay) down() error {
 			d.deny(env, err)
 			continue
 		}
-		m = d.redirect(m, env)
+		m = d.c.p.modest(d.redirect(m, env), env)
 		if !d.frontGone.Load() {
 			if err := d.write(m, env); err != nil {
 				if d.seat == nil {
