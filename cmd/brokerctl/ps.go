@@ -160,4 +160,3 @@ func processCommand(p api.Process) string {
 	}
 	return c
 }
-
