@@ -122,7 +122,7 @@ Exit codes and error codes: brokerctl help errors`,
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(a.flagError)
 	root.SetHelpCommand(a.helpCommand())
-	root.AddCommand(a.openCommand(), a.listCommand(), a.showCommand(), a.closeCommand(), a.logsCommand(), a.eventsCommand(),
+	root.AddCommand(a.openCommand(), a.listCommand(), a.showCommand(), a.closeCommand(), a.ideCommand(), a.logsCommand(), a.eventsCommand(),
 		a.hostsCommand(), a.stopCommand(), a.versionCommand(), a.completionCommand())
 	return root
 }
