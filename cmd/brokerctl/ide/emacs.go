@@ -25,9 +25,20 @@ func emacs(s session) Config {
 			text, symbol, members(keywords(keys), "\n    "))
 	default:
 		c.Where = "evaluate it (M-:)"
-		c.Text = text + "(jdb " + lispString(command(jdb(s))) + ")\n"
+		c.Text = text + "(jdb " + lispString(gudCommand(jdb(s))) + ")\n"
 	}
 	return c
+}
+
+// gudCommand is argv as gud takes it apart (split-string-and-unquote): words with blanks are Lisp strings.
+func gudCommand(argv []string) string {
+	words := make([]string, len(argv))
+	for i, w := range argv {
+		if words[i] = w; !bare.MatchString(w) {
+			words[i] = lispString(w)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func dape(symbol, modes string, s session, o object) string {
