@@ -18,7 +18,8 @@ func attach(s session, maps []api.PathMap, notes []string) (object, []string) {
 		}
 		// The address looks local, so js-debug would write a path of this machine into the remote's NODE_OPTIONS, look for the remote's
 		// children among the processes here, and kill one of them.
-		return append(o, member{"autoAttachChildProcesses", false}, member{"attachExistingChildren", false}), notes
+		// continueOnAttach: a program that waits for a front end then runs to the first breakpoint, as with the other languages.
+		return append(o, member{"continueOnAttach", true}, member{"autoAttachChildProcesses", false}, member{"attachExistingChildren", false}), notes
 	default:
 		return object{{"hostName", s.host}, {"port", s.port}}, nil
 	}

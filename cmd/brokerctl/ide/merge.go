@@ -42,7 +42,7 @@ func debugJSON() shape {
 func attachKeys() []string {
 	return []string{
 		"name", "label", "type", "adapter", "request", "mode", "debugAdapter", "connect", "tcp_connection", "host", "hostName", "address", "port",
-		"pathMappings", "substitutePath", "localRoot", "remoteRoot", "autoAttachChildProcesses", "attachExistingChildren",
+		"pathMappings", "substitutePath", "localRoot", "remoteRoot", "continueOnAttach", "autoAttachChildProcesses", "attachExistingChildren",
 	}
 }
 
