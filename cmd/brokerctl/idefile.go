@@ -28,13 +28,18 @@ type merged struct {
 
 // writeConfig merges c into its file below the working directory, and tells whether that changed it.
 func writeConfig(c ide.Config) (changed bool, err error) {
+	m, err := mergedFile(c)
+	if err != nil || m.unchanged() {
+		return false, err
+	}
+	dir := filepath.Dir(m.path)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return false, fileError(c, "write", err)
+	}
+	defer lockDir(dir)() // against other brokerctls; an editor's writing is seen by write
 	for range mergeAttempts {
-		m, err := mergedFile(c)
-		if err != nil {
+		if m, err = mergedFile(c); err != nil || m.unchanged() {
 			return false, err
-		}
-		if m.old != nil && bytes.Equal(m.old, m.new) {
-			return false, nil
 		}
 		switch wrote, err := m.write(); {
 		case err != nil:
@@ -45,6 +50,8 @@ func writeConfig(c ide.Config) (changed bool, err error) {
 	}
 	return false, fileError(c, "write", errors.New("somebody else keeps changing it"))
 }
+
+func (m merged) unchanged() bool { return m.old != nil && bytes.Equal(m.old, m.new) }
 
 // mergedFile reads the file, and writes nothing.
 func mergedFile(c ide.Config) (merged, error) {
@@ -101,11 +108,7 @@ func followLinks(path string) (string, error) {
 
 // write puts the new text in the place of the old in one step, with the same mode and owner; false if the file has changed since it was read.
 func (m merged) write() (bool, error) {
-	dir := filepath.Dir(m.path)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return false, err
-	}
-	f, err := os.CreateTemp(dir, ".brokerctl-*")
+	f, err := os.CreateTemp(filepath.Dir(m.path), ".brokerctl-*")
 	if err != nil {
 		return false, err
 	}

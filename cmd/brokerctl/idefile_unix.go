@@ -30,3 +30,14 @@ func likeOwner(f *os.File, info fs.FileInfo) error {
 	}
 	return err
 }
+
+// lockDir keeps other brokerctls from writing below dir until unlock is called. A file system that has no locks is used without.
+func lockDir(dir string) (unlock func()) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return func() {}
+	}
+	for errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX), syscall.EINTR) {
+	}
+	return func() { f.Close() }
+}

@@ -113,7 +113,9 @@ func Chromium() (string, error) {
 func Nvim() (string, error) { return look("nvim", "install Neovim (Debian: apt-get install neovim)") }
 
 // Emacs finds Emacs.
-func Emacs() (string, error) { return look("emacs", "install Emacs (Debian: apt-get install emacs-nox)") }
+func Emacs() (string, error) {
+	return look("emacs", "install Emacs (Debian: apt-get install emacs-nox)")
+}
 
 // Dlv builds the Delve that go.mod pins into the Go build cache and returns its path.
 func Dlv(ctx context.Context) (string, error) {

@@ -38,13 +38,37 @@ func Open(ctx context.Context, chromium, profile string, s *Server, folder, file
 	return w, nil
 }
 
+// waitLimit bounds each wait. It is for a loaded machine; usual is a second.
+const waitLimit = 60 * time.Second
+
 // Await waits until an expression, which is JavaScript, is true in the window.
-func (w *Window) Await(what, expression string) error {
-	_, err := chromedp.Run(w.ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingInterval(100*time.Millisecond), chromedp.WithPollingTimeout(0)))
+func (w *Window) Await(what, expression string) error { return w.await(waitLimit, what, expression) }
+
+func (w *Window) await(limit time.Duration, what, expression string) error {
+	ctx, cancel := context.WithTimeout(w.ctx, limit)
+	defer cancel()
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingInterval(100*time.Millisecond), chromedp.WithPollingTimeout(0)))
 	if err != nil {
 		return fmt.Errorf("the window does not show %s: %w", what, err)
 	}
 	return nil
+}
+
+// keyLimit is how long a key that was not lost takes to show its effect.
+const keyLimit = 10 * time.Second
+
+// Until does what act does until the expression is true, at most a few times: what is pressed before the window is ready for it is lost.
+func (w *Window) Until(what, expression string, act func() error) error {
+	var err error
+	for range waitLimit / keyLimit {
+		if err := act(); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if err = w.await(keyLimit, what, expression); err == nil || w.ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // Debug presses F5: start, or continue.
@@ -68,11 +92,6 @@ func (w *Window) Text() string {
 		return err.Error()
 	}
 	return strings.Join(strings.Fields(text), " ")
-}
-
-// Screenshot is the window as a PNG.
-func (w *Window) Screenshot() ([]byte, error) {
-	return chromedp.Run(w.ctx, chromedp.CaptureScreenshot())
 }
 
 // Close ends Chromium and its children.
