@@ -39,6 +39,10 @@ install_vscode() {
 npm_quiet() { (cd "$1" && shift && npm install --ignore-scripts --no-audit --no-fund --loglevel=error "$@" >&2); }
 
 has_chromium() { has chromium || has google-chrome; }
+# Tests run a user manager of their own; it need not have booted the machine.
+has_systemd() { has systemctl && has systemd-analyze && { [ -x /usr/lib/systemd/systemd ] || [ -x /lib/systemd/systemd ]; }; }
+
+has_bash_completion() { [ -r /usr/share/bash-completion/bash_completion ]; }
 
 missing=() packages=()
 need() { # what, Debian package, test…
@@ -55,15 +59,22 @@ check() {
   need "the OpenSSH server" openssh-server has_sshd
   need "the OpenSSH client" openssh-client has ssh
   need "a python3 with debugpy" python3-debugpy has_debugpy
+  need "gdb, with which debugpy gets into running programs" gdb has gdb
   need "Node.js" nodejs has node
   need "a JDK with jdb" "$jdk" has_jdk
   need fish fish has fish
+  need zsh zsh has zsh
   need csh tcsh has csh
   need ps procps has ps
   need Chromium chromium has_chromium
   need Neovim neovim has nvim
   need Emacs emacs-nox has emacs
   has_vscode || need npm npm has npm
+  if [ "$(uname)" = Linux ]; then
+    need systemd systemd has_systemd
+    need unshare util-linux has unshare
+    need bash-completion bash-completion has_bash_completion
+  fi
   need "a C compiler, for the race detector" gcc has "${CC:-gcc}"
 }
 

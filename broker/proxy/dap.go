@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -68,8 +69,9 @@ type dapRelay struct {
 	far  net.Conn
 	seat *seat // nil where the server serves many
 
-	lastSeq   int  // up's: the front end's highest seq
-	parted    bool // up's: the front end sent disconnect
+	telling   sync.Mutex // one message at a time to the front end: up and down both have some
+	lastSeq   int        // up's: the front end's highest seq
+	parted    bool       // up's: the front end sent disconnect
 	frontGone atomic.Bool
 	left      chan struct{} // closed by down once the server has answered a disconnect
 }
@@ -78,10 +80,12 @@ type dapRelay struct {
 func (d *dapRelay) up(ctx context.Context, r *dap.Reader, m dap.Message, env dap.Envelope) (err error) {
 	for {
 		if err := d.check(ctx, m, env); err != nil {
-			_, _ = d.c.front.Write(dap.ErrorResponse(env.Seq, env.Command, err.Error()).Raw)
+			_ = d.tell(dap.ErrorResponse(env.Seq, env.Command, err.Error()))
 			return refusal{err}
 		}
-		if _, err := d.far.Write(m.Raw); err != nil {
+		if reason := d.c.p.refuses(env); reason != nil {
+			_ = d.tell(dap.ErrorResponse(env.Seq, env.Command, reason.Error()))
+		} else if _, err := d.far.Write(d.c.p.adapt(m, env).Raw); err != nil {
 			return err
 		}
 		if m, err = r.Next(); err != nil {
@@ -94,6 +98,14 @@ func (d *dapRelay) up(ctx context.Context, r *dap.Reader, m dap.Message, env dap
 			return refusal{err}
 		}
 	}
+}
+
+// tell writes a message to the front end.
+func (d *dapRelay) tell(m dap.Message) error {
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	_, err := d.c.front.Write(m.Raw)
+	return err
 }
 
 // check looks at a message of the front end before it is forwarded.
@@ -141,9 +153,9 @@ func (d *dapRelay) down() error {
 			d.deny(env, err)
 			continue
 		}
-		m = d.redirect(m, env)
+		m = d.c.p.modest(d.redirect(m, env), env)
 		if !d.frontGone.Load() {
-			if _, err := d.c.front.Write(m.Raw); err != nil {
+			if err := d.tell(m); err != nil {
 				if d.seat == nil {
 					return err
 				}

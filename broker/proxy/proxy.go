@@ -34,7 +34,12 @@ type Config struct {
 	RPC bool
 	// OneClient refuses a further front end while one is there. Subprocesses of a debugpy session are not further front ends.
 	OneClient bool
-	Dial      func(ctx context.Context) (net.Conn, error) // to the debug server; its conn should have CloseWrite
+	// AttachSet are members that the arguments of a DAP attach get, whatever stood there, and AttachDrop those that are taken out of them.
+	AttachSet  map[string]any
+	AttachDrop []string
+	// NeverTerminate: the program was there before the session. DAP front ends can neither end it nor start another.
+	NeverTerminate bool
+	Dial           func(ctx context.Context) (net.Conn, error) // to the debug server; its conn should have CloseWrite
 	// BeforeFirst runs before the first front end of a round is let in, AfterLast when the last one has gone; both may be nil and
 	// are given 15 s. No front end is let in meanwhile. An error of BeforeFirst refuses the front end, one of AfterLast is logged.
 	// AfterLast does not run when Run or Drain ends the round.

@@ -45,7 +45,7 @@ A file that cannot be read is not touched.`,
   brokerctl ide k3f9x2 --for nvim > attach.lua  # then :luafile attach.lua
   eval "$(brokerctl ide k3f9x2 --for cli)"      # dlv connect, jdb, node inspect`,
 		Args:              oneID,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeSessions(false, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			check := func() error { return ide.Check(name, "") }
 			switch {
@@ -65,6 +65,9 @@ A file that cannot be read is not touched.`,
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&name, "for", "", "the front end `NAME`: "+strings.Join(ide.Names(""), ", "))
 	cmd.Flags().BoolVar(&write, "write", false, "merge it into the front end's file below the working directory: "+strings.Join(ide.Writable(), ", "))
+	if err := cmd.RegisterFlagCompletionFunc("for", completeWords(ide.Names("")...)); err != nil {
+		panic(err) // it is registered twice
+	}
 	return cmd
 }
 

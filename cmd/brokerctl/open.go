@@ -44,7 +44,7 @@ before that cancels it and cleans up.`,
   brokerctl open :python -- app.py             # on this machine, without ssh
   brokerctl open web1:python --map .=/srv/app --env DEBUG=1 --ttl 2h -- app.py
   brokerctl open web1:python --ide vscode -- app.py   # then F5 in VS Code`,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeOpen,
 		Args:              cobra.ArbitraryArgs, // request judges them
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req, err := f.request(cmd, args, a.env)
@@ -55,6 +55,7 @@ before that cancels it and cleans up.`,
 		},
 	}
 	f.register(cmd.Flags())
+	completeOpenFlags(cmd)
 	return cmd
 }
 
