@@ -123,7 +123,7 @@ Exit codes and error codes: brokerctl help errors`,
 	root.SetFlagErrorFunc(a.flagError)
 	root.SetHelpCommand(a.helpCommand())
 	root.AddCommand(a.openCommand(), a.listCommand(), a.showCommand(), a.closeCommand(), a.logsCommand(), a.eventsCommand(),
-		a.hostsCommand(), a.stopCommand(), a.versionCommand(), a.completionCommand())
+		a.hostsCommand(), a.doctorCommand(), a.stopCommand(), a.versionCommand(), a.completionCommand())
 	return root
 }
 
