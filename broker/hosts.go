@@ -128,6 +128,9 @@ func (h *Hosts) Link(name string) *api.Link {
 	return &api.Link{State: st.State, RTT: float64(st.RTT.Microseconds()) / 1000, Reconnects: st.Reconnects}
 }
 
+// Names lists the concrete hosts of the ssh configuration. It runs no `ssh -G`: that takes time, and may run programs of the user's.
+func (h *Hosts) Names(ctx context.Context) ([]string, error) { return h.resolver.Hosts(ctx) }
+
 // List returns the concrete hosts of the ssh configuration with what it says of them.
 func (h *Hosts) List(ctx context.Context) ([]api.Host, error) {
 	names, err := h.resolver.Hosts(ctx)

@@ -134,6 +134,7 @@ func (b *Broker) Handler() http.Handler {
 	handle("GET /v1/sessions", b.serveSessions)
 	handle("GET /v1/sessions/{id}", b.serveSession)
 	handle("POST /v1/sessions/{id}/close", b.serveClose)
+	handle("POST /v1/sessions/{id}/extend", b.serveExtend)
 	handle("GET /v1/sessions/{id}/logs", b.serveLogs)
 	handle("GET /v1/events", b.serveEvents)
 	handle("GET /v1/hosts", b.serveHosts)

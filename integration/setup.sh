@@ -24,6 +24,11 @@ has_debugpy() {
 # java alone is not enough (a JRE), nor are the stubs of macOS, which only offer to install it.
 has_jdk() { has javac && has jdb && java -version >/dev/null 2>&1; }
 
+# Tests run a user manager of their own; it need not have booted the machine.
+has_systemd() { has systemctl && has systemd-analyze && { [ -x /usr/lib/systemd/systemd ] || [ -x /lib/systemd/systemd ]; }; }
+
+has_bash_completion() { [ -r /usr/share/bash-completion/bash_completion ]; }
+
 missing=() packages=()
 need() { # what, Debian package, test…
   local what=$1 package=$2
@@ -39,11 +44,18 @@ check() {
   need "the OpenSSH server" openssh-server has_sshd
   need "the OpenSSH client" openssh-client has ssh
   need "a python3 with debugpy" python3-debugpy has_debugpy
+  need "gdb, with which debugpy gets into running programs" gdb has gdb
   need "Node.js" nodejs has node
   need "a JDK with jdb" "$jdk" has_jdk
   need fish fish has fish
+  need zsh zsh has zsh
   need csh tcsh has csh
   need ps procps has ps
+  if [ "$(uname)" = Linux ]; then
+    need systemd systemd has_systemd
+    need unshare util-linux has unshare
+    need bash-completion bash-completion has_bash_completion
+  fi
   need "a C compiler, for the race detector" gcc has "${CC:-gcc}"
 }
 

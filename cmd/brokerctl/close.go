@@ -24,7 +24,7 @@ server that --port named is not ours, and runs on. A session that is closed alre
 local port is gone, and the clean-up follows at the next connect; the exit status is then 5.`,
 		Example: `  brokerctl close k3f9x2
   brokerctl close --all --json`,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeSessions(false, 0),
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case all && len(args) > 0:

@@ -43,7 +43,7 @@ before that cancels it and cleans up.`,
   brokerctl open web1:python --port 5678       # a debugpy that listens there already
   brokerctl open :python -- app.py             # on this machine, without ssh
   brokerctl open web1:python --map .=/srv/app --env DEBUG=1 --ttl 2h -- app.py`,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeOpen,
 		Args:              cobra.ArbitraryArgs, // request judges them
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req, err := f.request(cmd, args, a.env)
@@ -54,6 +54,7 @@ before that cancels it and cleans up.`,
 		},
 	}
 	f.register(cmd.Flags())
+	completeOpenFlags(cmd)
 	return cmd
 }
 
