@@ -17,7 +17,13 @@ import (
 func javaProgram(t *testing.T, env []string, options ...string) *server {
 	t.Helper()
 	argv := append([]string{tools.Need(t, tools.Java).Java}, options...)
-	s := runs(t, "/", env, append(argv, "-cp", javaClasses(t), "Ticker", "1000000", "0")...)
+	var s *server
+	t.Cleanup(func() { // a killed JVM leaves the socket of jcmd
+		if s != nil {
+			_ = os.Remove("/tmp/.java_pid" + strconv.Itoa(s.cmd.Process.Pid))
+		}
+	})
+	s = runs(t, "/", env, append(argv, "-cp", javaClasses(t), "Ticker", "1000000", "0")...)
 	if !strings.Contains(strings.Join(argv, " "), "suspend=y") {
 		s.line("first tick", ticks.MatchString)
 	}
