@@ -143,8 +143,11 @@ func goldenPlans() map[string]goldenPlan {
 		"java-wait": {NewJDWP(), Request{Mode: Launch, Program: []string{"-jar", "/srv/x.jar", "a"}, Wait: true, Host: linux, Random: 5, Facts: map[string]string{
 			javaProbe: records("cwd=/srv", "java=/usr/bin/java", "version=17.0.21", "ports=4E25 0016 "),
 		}}},
-		"java-run":              {NewJDWP(), Request{Mode: Launch, Program: []string{"App"}, Host: busy, Random: 40004, Facts: map[string]string{javaProbe: records("cwd=/Users/ann", "java=/usr/bin/java")}}},
-		"java-port":             {NewJDWP(), Request{Mode: Port, Port: 5005, Host: busy, Facts: map[string]string{javaProbe: records("listening=yes")}}},
+		"java-run":  {NewJDWP(), Request{Mode: Launch, Program: []string{"App"}, Host: busy, Random: 40004, Facts: map[string]string{javaProbe: records("cwd=/Users/ann", "java=/usr/bin/java")}}},
+		"java-port": {NewJDWP(), Request{Mode: Port, Port: 5005, Host: busy, Facts: map[string]string{javaProbe: records("listening=yes")}}},
+		"debugpy-attach": {NewDebugpy(), Request{Mode: Attach, Host: linux, Workspace: "/tmp/dbk-x", Target: running("/usr/bin/python3.11", "python3", "app.py", "a b"), Facts: map[string]string{
+			debugpyKey: fineFacts("target_version=3.11", "gdb=/usr/bin/gdb", "gdb_works=yes"),
+		}}},
 		"debugpy-wait":          {NewDebugpy(), Request{Mode: Launch, Program: []string{"app.py", "a b", "--listen", "it's", "ü\n"}, Wait: true, Facts: map[string]string{debugpyKey: fineFacts()}}},
 		"debugpy-nowait-module": {NewDebugpy(), Request{Mode: Launch, Program: []string{"-m", "pkg.mod", "-x"}, Env: []string{"A=b c"}, Host: Host{OtherUsers: 2}, Facts: map[string]string{debugpyKey: fineFacts()}}},
 		"debugpy-stock":         {NewDebugpy(), Request{Mode: Launch, Program: []string{"app.py"}, Wait: true, Stock: true, Env: []string{"A=b"}, Facts: map[string]string{debugpyKey: fineFacts()}}},

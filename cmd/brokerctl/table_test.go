@@ -28,7 +28,7 @@ func TestTablesFitTheScreen(t *testing.T) {
 		{"list", sessionTable(sessions, now, 80), []string{"k3f9x2", "web1", "127.0.0.1:41234", "python3 app.py --verbo", "port 5678"}},
 		{"list of a long host", sessionTable(append(sessions, long), now, 80), []string{"127.0.0.1:41236", "deploy@build-17…", "server.js"}},
 		{"hosts", hostTable(hosts, 80), []string{"web1.example.com", "SESSIONS"}},
-		{"ps", processTable(processes, 80), []string{"4242", "docker 3f2a91c0ffee", "/usr/bin/python3 /srv/ap"}},
+		{"ps", processTable(processes, 80), []string{"4242", "docker 3f2a91c0ffee", "/usr/bin/python3 /srv/a"}},
 	} {
 		text := strings.Join(c.lines, "\n")
 		for _, line := range c.lines {
