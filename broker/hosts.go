@@ -67,11 +67,8 @@ func (h *Hosts) Connect(ctx context.Context, name string, own api.Caller, progre
 	if name == "" {
 		return h.local(), nil
 	}
-	h.mu.Lock()
-	caller := over(own, h.caller)
-	h.mu.Unlock()
 	progress("reading the ssh configuration for " + name)
-	target, err := h.resolver.Resolve(ctx, name, environ(caller))
+	target, caller, err := h.resolve(ctx, name, own)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +76,15 @@ func (h *Hosts) Connect(ctx context.Context, name string, own api.Caller, progre
 	h.known[name] = target
 	h.mu.Unlock()
 	return h.pool.Host(ctx, name, target, tunnel.Caller{AuthSock: caller.SSHAuthSock}, progress)
+}
+
+// resolve reads the ssh configuration for a name. caller is what the request brought, over what is remembered of others.
+func (h *Hosts) resolve(ctx context.Context, name string, own api.Caller) (target tunnel.Target, caller api.Caller, err error) {
+	h.mu.Lock()
+	caller = over(own, h.caller)
+	h.mu.Unlock()
+	target, err = h.resolver.Resolve(ctx, name, environ(caller))
+	return target, caller, err
 }
 
 // Facts tells what a connected host is, from memory where its link has not been lost since.
