@@ -11,7 +11,6 @@ import (
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
-	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
 // untraced demands that nobody traces a program, and that it is not stopped.
@@ -48,7 +47,7 @@ func TestAttach(t *testing.T) {
 	for _, k := range attachKinds(t) {
 		t.Run(k.lang, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, sshd.Options{})
+			w := newWorld(t, k.options())
 			h := k.start(t)
 			pid := h.cmd.Process.Pid
 			for round := range 2 {
@@ -78,7 +77,7 @@ func TestAttachedProgramOutlivesTheDaemon(t *testing.T) {
 	for _, k := range attachKinds(t) {
 		t.Run(k.lang, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, sshd.Options{})
+			w := newWorld(t, k.options())
 			h := k.start(t)
 			v := k.attach(t, w, "box", h)
 			k.stops(t, v.Local)
@@ -113,7 +112,7 @@ func TestAttachedProgramOutlivesTheLink(t *testing.T) {
 	for _, k := range attachKinds(t) {
 		t.Run(k.lang, func(t *testing.T) {
 			t.Parallel()
-			s := newStation(t, sshd.Options{}, "")
+			s := newStation(t, k.options(), "")
 			left := s.Leftovers()
 			h := k.start(t)
 			v := k.attach(t, s, "box", h)
@@ -139,7 +138,7 @@ func TestAttachedProgramEnds(t *testing.T) {
 	for _, k := range attachKinds(t) {
 		t.Run(k.lang, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, sshd.Options{})
+			w := newWorld(t, k.options())
 			h := k.start(t)
 			v := k.attach(t, w, "box", h)
 			if err := h.cmd.Process.Signal(syscall.SIGKILL); err != nil {
@@ -160,7 +159,7 @@ func TestAttachOnThisMachine(t *testing.T) {
 	for _, k := range attachKinds(t) {
 		t.Run(k.lang, func(t *testing.T) {
 			t.Parallel()
-			b := brokertest.New(t, brokertest.Options{})
+			b := brokertest.New(t, brokertest.Options{Env: k.environ()})
 			h := k.start(t)
 			v := k.attach(t, b, "", h)
 			k.stops(t, v.Local)
@@ -175,7 +174,7 @@ func TestAttachOnThisMachine(t *testing.T) {
 func TestAttachExpires(t *testing.T) {
 	t.Parallel()
 	k := attachGo(t)
-	w := newWorld(t, sshd.Options{})
+	w := newWorld(t, k.options())
 	h := k.start(t)
 	v := k.attach(t, w, "box", h, "--ttl", "8s")
 	k.stops(t, v.Local)

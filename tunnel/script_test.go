@@ -66,7 +66,7 @@ func TestOtherShells(t *testing.T) {
 	for what, test := range map[string]func(*testing.T, Host){
 		"run": suiteRun, "run cancelled": suiteRunCancelled, "words": suiteWords, "exits": suiteExits, "start refused": suiteStartRefused,
 		"reap": suiteReap, "release": suiteRelease, "normal end": suiteNormalEnd, "heirs": suiteHeirs, "files": suiteFiles,
-		"big arguments": suiteBigArguments, "listeners": suiteListeners,
+		"big arguments": suiteBigArguments, "listeners": suiteListeners, "processes": suiteProcesses, "processes vanish": suiteProcessesVanish,
 	} {
 		t.Run(what, func(t *testing.T) { test(t, h) })
 	}
@@ -206,7 +206,7 @@ func FuzzStreams(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, size := range []int{16, 4096} {
 			r := bufioReader(data, size)
-			noise, err := skipNoise(r, mark)
+			noise, total, err := skipNoise(r, mark)
 			at := bytes.Index(data, []byte(string(mark)+"B\n"))
 			if (err == nil) != (at >= 0) {
 				t.Fatalf("%d, %v", at, err)
@@ -214,8 +214,8 @@ func FuzzStreams(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			if !bytes.HasSuffix(data[:at], noise) {
-				t.Fatalf("noise %q", noise)
+			if !bytes.HasSuffix(data[:at], noise) || total != at {
+				t.Fatalf("noise %q, %d bytes of %d", noise, total, at)
 			}
 			rest := data[at+len(mark)+2:]
 			out, _, err := readToEnd(r, mark, 1<<20, false)
