@@ -59,7 +59,8 @@ fi
 		dbk_n=0
 		while [ "$dbk_n" -lt 50 ] && dbk_alive "$dbk_main" "$dbk_mainstart"; do dbk_nap; done
 	fi
-	if dbk_alive "$dbk_main" "$dbk_mainstart"; then
+	# One that ends with its input ends with a lost link too, of which nobody else would take the rest away.
+	if [ -n "$dbk_stdin" ] || dbk_alive "$dbk_main" "$dbk_mainstart"; then
 		dbk_reap life
 	elif dbk_ours "$dbk_ws"; then
 		LC_ALL=C PATH=$PATH:/usr/bin:/bin
