@@ -1,7 +1,9 @@
 package integration_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,9 +11,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/brokertest"
 	"github.com/debugbroker/debugbroker/integration/sshd"
+	"github.com/debugbroker/debugbroker/integration/tools"
+	"github.com/debugbroker/debugbroker/tunnel"
 )
 
 // examination is what one doctor said.
@@ -278,11 +284,135 @@ func TestDoctorJump(t *testing.T) {
 	e.has("port", true, "through bastion")
 }
 
+// TestDoctorLanguages: what each language needs is found, over SSH and on this machine.
+func TestDoctorLanguages(t *testing.T) {
+	t.Parallel()
+	python := tools.Need(t, tools.Python)
+	tools.Need(t, tools.Node)
+	tools.Need(t, tools.Java)
+	path := strings.Join([]string{filepath.Dir(python), filepath.Dir(tools.NeedDlv(t)), os.Getenv("PATH")}, ":")
+	server := sshd.New(t, sshd.Options{Env: map[string]string{"PATH": path}})
+	s := station{brokertest.New(t, brokertest.Options{Server: server, Env: []string{"PATH=" + path}}), server}
+	for _, host := range []string{"box", ""} {
+		for lang, has := range map[string][]string{
+			"python": {"python", "debugpy"}, "go": {"delve", "go", "delve and go"}, "node": {"node"}, "java": {"java", "debug agent", "jcmd"},
+		} {
+			t.Run(host+":"+lang, func(t *testing.T) {
+				t.Parallel()
+				e := s.in(t).examine(t, host+":"+lang)
+				for _, name := range append(has, "system", "workspace") {
+					e.has(name, true)
+				}
+				if lang == "go" {
+					e.has("delve", true, "1.27")
+					e.has("attach", true, "Delve may trace")
+				}
+			})
+		}
+	}
+	t.Run("nothing there", func(t *testing.T) {
+		t.Parallel()
+		bare := bareHost(t)
+		bare.examine(t, "box:go").has("delve", false, "go install")
+	})
+	s.clean(t)
+}
+
+// bareHost is a host without debug servers.
+func bareHost(t *testing.T) station {
+	bin := t.TempDir()
+	for _, name := range []string{
+		"sh", "cat", "id", "uname", "awk", "sed", "grep", "tr", "date", "df", "mkdir", "rm", "chmod", "find", "sleep", "head", "sort", "tail", "readlink", "ls", "getent", "env", "ps",
+	} {
+		if file, err := exec.LookPath(name); err == nil {
+			if err := os.Symlink(file, filepath.Join(bin, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return newStation(t, sshd.Options{Env: map[string]string{"PATH": bin, "GOPATH": "", "GOBIN": ""}}, "")
+}
+
+// TestDoctorLeftovers: a directory of ours that nobody has is named, until it is gone.
+func TestDoctorLeftovers(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	dir := "/tmp/" + tunnel.NewWorkspaceName()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(dir) })
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(dir, long, long); err != nil {
+		t.Fatal(err)
+	}
+	s.examine(t, "box").has("leftovers", false, dir, "rm -r")
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range s.examine(t, "box").checks {
+		if strings.Contains(c.Detail, dir) {
+			t.Errorf("it is gone, and named: %+v", c)
+		}
+	}
+}
+
+// TestDoctorConfig: a configuration that has become wrong since brokerd started.
+func TestDoctorConfig(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	s.OK("list")
+	if err := os.WriteFile(s.ConfigFile(), []byte("[session]\nttl = \"soon\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(s.StateDir(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	e := s.examine(t)
+	e.fails("state directory", "config")
+	e.has("config", false, s.ConfigFile()+":2", "session.ttl")
+	e.has("state directory", false, "mode 0755", "chmod 700")
+}
+
+// TestDoctorInterrupted: Ctrl-C ends an examination that waits, and the daemon's half of it.
+func TestDoctorInterrupted(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	s.sshd.AddHost("mute", fmt.Sprintf("Port %d", speaks(t, "")), "ConnectTimeout 60")
+	s.OK("list")
+	cmd := s.Command(t.Context(), "doctor", "mute", "--json")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && !strings.Contains(lines.Text(), `"check":"port"`) { // now it waits for the server's words
+	}
+	began := time.Now()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 || time.Since(began) > 5*time.Second {
+		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+	began = time.Now()
+	s.OK("stop") // waits for requests under way
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("the daemon's half held its end up for %s", took)
+	}
+}
+
 // TestDoctorUsage: what names no host is refused before anything is asked.
 func TestDoctorUsage(t *testing.T) {
 	t.Parallel()
 	s := newStation(t, sshd.Options{}, "")
-	for _, arg := range []string{"-oProxyCommand=x", "a b", "box:cobol", "::1", ":", "$(id)"} {
+	for _, arg := range []string{"-oProxyCommand=x", "a b", "box:cobol", "::1", "", "$(id)"} {
 		s.complains(t, complaint{2, api.CodeUsage, nil}, "doctor", "--", arg)
 	}
 }
