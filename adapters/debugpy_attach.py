@@ -1,7 +1,8 @@
 """Runs debugpy's adapter on standard input and output, and puts debugpy into a running program in a way that is fit for one.
 
-As `python -m debugpy.adapter` with attach{processId}, but for two things that its injected code does to a program:
+As `python -m debugpy.adapter` with attach{processId}, but for three things that its injected code does to a program:
 
+- It holds the program until the front end has said configurationDone: for ever, where the front end is gone by then. Here it does not.
 - It has pydevd patch everything that starts processes. Children of the program then connect to this adapter and wait: for ever while
   a front end is there (debugpy does not tell it of them, adapter/clients.py, notify_of_subprocess), and after it has left. Here they
   are started as ever (subProcess=False, which the command line cannot say of an injected debugpy). A child that was forked stops tracing.
@@ -19,6 +20,13 @@ class _Setup(dict):
             import os, sys, threading
             from debugpy.server import api
             api._config["subProcess"] = False
+            import pydevd
+            plain = pydevd.settrace
+            def settrace(*args, **kwargs):
+                pydevd.settrace = plain
+                kwargs["wait_for_ready_to_run"] = False
+                return plain(*args, **kwargs)
+            pydevd.settrace = settrace
             if not hasattr(os, "_debugbroker_fork"):
                 def forked(sys=sys, threading=threading):
                     try:
@@ -60,6 +68,7 @@ def inject():
 def adapter():
     import debugpy
 
+    injectors = []
     own, package = os.path.abspath(__file__), os.path.dirname(debugpy.__file__)
 
     class Subprocess(object):
@@ -73,7 +82,9 @@ def adapter():
 
             if cmdline[1] != package:
                 raise RuntimeError("debugbroker does not know how this debugpy injects")
-            return subprocess.Popen([cmdline[0], own, "inject"] + cmdline[2:], *args, **kwargs)
+            injector = subprocess.Popen([cmdline[0], own, "inject"] + cmdline[2:], *args, **kwargs)
+            injectors.append(injector)
+            return injector
 
     # Standard error is what debugpy's log takes at its first import; nobody has to read it.
     sys.stderr = open(os.devnull, "w")
@@ -85,6 +96,9 @@ def adapter():
     servers.wait_until_disconnected = lambda: None
     sys.argv[:] = [os.path.join(package, "adapter")]
     main.main(main._parse_argv(sys.argv))
+    # The front end may have gone while gdb is in the program, which must not be disturbed, and then wants to connect to us.
+    for injector in injectors:
+        injector.wait()
 
 
 if __name__ == "__main__":

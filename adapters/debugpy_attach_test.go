@@ -100,6 +100,33 @@ func TestDebugpyAttach(t *testing.T) {
 	program.goesOn(children, 2)
 }
 
+// A front end that drops while debugpy is being put into the program does the program no harm, and the next one finds everything as it
+// was. (gdb takes some 100 ms; each round drops a little later.)
+func TestDebugpyAttachInterrupted(t *testing.T) {
+	program, file := pythonProgram(t, pythonTicker)
+	guard := attachTo(t, NewDebugpy(), Request{Target: program.target(), Host: withGdb(t)})
+	for round := range 8 {
+		f := guard.front()
+		f.Initialize()
+		n := program.count(ticks)
+		f.send("attach", guard.plan.AttachSet)
+		// The program's own output is the clock.
+		program.goesOn(ticks, 1)
+		for program.count(ticks) < n+round && !program.gone() {
+			program.goesOn(ticks, 1)
+		}
+		must(t, "close", f.Close())
+		program.goesOn(ticks, 20)
+	}
+	f := guard.attachedPID(file, printLine)
+	f.stopped()
+	must(t, "close", f.Close())
+	program.goesOn(children, 2)
+	if n := program.count(regexp.MustCompile(`Traceback|Error`)); n > 0 {
+		t.Errorf("output:\n%s", program.output())
+	}
+}
+
 // A process that is forked under a front end goes its own way: it does not stop at the front end's breakpoints, where nobody could let
 // it go on.
 func TestDebugpyAttachForks(t *testing.T) {

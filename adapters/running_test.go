@@ -111,3 +111,13 @@ func (s *server) stdio(ctx context.Context) (net.Conn, error) {
 	})
 	return near, nil
 }
+
+// gone tells whether a program has ended.
+func (s *server) gone() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}

@@ -154,7 +154,8 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 		return
 	}
 	r.abandoned = len(left) > 0
-	s.cur.Left = append(append([]string{}, left...), r.plan.Leaves...)
+	s.leaves = r.plan.Leaves
+	s.cur.Left = append(append([]string{}, left...), s.leaves...)
 }
 
 // portLeft looks whether the debug server's port still listens although its processes are gone. A killed process may hold its sockets

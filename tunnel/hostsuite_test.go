@@ -23,6 +23,8 @@ func testHost(t *testing.T, h Host) {
 		"start refused": suiteStartRefused, "reap": suiteReap, "reap deceived": suiteReapDeceived, "reap odd name": suiteReapOddName,
 		"release": suiteRelease, "normal end": suiteNormalEnd,
 		"heirs": suiteHeirs, "adopt": suiteAdopt, "workspace": suiteWorkspace, "files": suiteFiles, "listeners": suiteListeners, "listeners deceived": suiteListenersDeceived,
+		"processes": suiteProcesses, "processes traced": suiteProcessTraced, "processes of others": suiteProcessesOfOthers,
+		"processes vanish": suiteProcessesVanish, "processes crowd": suiteProcessesCrowd,
 		"back pressure": suiteBackPressure, "big arguments": suiteBigArguments,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, h) })

@@ -43,7 +43,7 @@ type rawProcess struct {
 // of the third: the environment of the program that printed them, with secret in it, which nobody else has seen.
 func parseProcesses(text string, between, secret marker) ([]ProcessInfo, error) {
 	part := strings.Split(text, string(between))
-	if len(part) != 9 {
+	if len(part) != 10 {
 		return nil, errors.New("incomplete answer")
 	}
 	head := strings.Fields(part[0])
@@ -76,8 +76,9 @@ func parseProcesses(text string, between, secret marker) ([]ProcessInfo, error) 
 		copy(raw.links[:], links[linksEach*i:])
 		byPID[raw.pid] = raw
 	}
-	parseStats(part[5], byPID)
-	users, marks := parseUsers(part[4]), parseMarks(part[6], part[7], byPID)
+	parseStats(part[6], byPID)
+	tracers := parseTracers(part[5])
+	users, marks := parseUsers(part[4]), parseMarks(part[7], part[8], byPID)
 	us := new(rawProcess)
 	if raw := byPID[self]; raw != nil {
 		us = raw
@@ -89,6 +90,9 @@ func parseProcesses(text string, between, secret marker) ([]ProcessInfo, error) 
 			continue // it is gone meanwhile, or nobody's
 		}
 		p.ID.Boot = head[0]
+		if pid := tracers[p.Tracer]; pid != 0 {
+			p.Tracer = pid
+		}
 		if p.User = users[p.UID]; p.User == "" {
 			p.User = strconv.Itoa(p.UID)
 		}
@@ -153,6 +157,20 @@ func parseUsers(text string) map[int]string {
 		}
 	}
 	return users
+}
+
+// parseTracers reads "TID/status:Tgid: PID" lines: the processes of the threads that trace.
+func parseTracers(text string) map[int]int {
+	tracers := map[int]int{}
+	for line := range strings.Lines(text) {
+		word, value, _ := strings.Cut(line, "/status:Tgid:")
+		tid, err := strconv.Atoi(word)
+		pid, pidErr := strconv.Atoi(strings.TrimSpace(value))
+		if err == nil && pidErr == nil && pid > 0 {
+			tracers[tid] = pid
+		}
+	}
+	return tracers
 }
 
 // codeMarks are what grep found: executables by device and inode, and libraries.

@@ -66,7 +66,7 @@ func TestOtherShells(t *testing.T) {
 	for what, test := range map[string]func(*testing.T, Host){
 		"run": suiteRun, "run cancelled": suiteRunCancelled, "words": suiteWords, "exits": suiteExits, "start refused": suiteStartRefused,
 		"reap": suiteReap, "release": suiteRelease, "normal end": suiteNormalEnd, "heirs": suiteHeirs, "files": suiteFiles,
-		"big arguments": suiteBigArguments, "listeners": suiteListeners,
+		"big arguments": suiteBigArguments, "listeners": suiteListeners, "processes": suiteProcesses, "processes vanish": suiteProcessesVanish,
 	} {
 		t.Run(what, func(t *testing.T) { test(t, h) })
 	}

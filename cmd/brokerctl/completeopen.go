@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/debugbroker/debugbroker/cmd/brokerctl/ide"
 )
 
 // completeOpen offers targets, and behind "--" files where the program is on this machine.
@@ -21,7 +23,7 @@ func (a *app) completeOpen(cmd *cobra.Command, args []string, toComplete string)
 
 // completeOpenFlags sees to it that no flag of open offers files of this machine where it means none: most paths are on the host.
 func completeOpenFlags(cmd *cobra.Command) {
-	values := map[string]completion{"ttl": completeWords("30m", "1h", "2h", "8h", "24h")}
+	values := map[string]completion{"ttl": completeWords("30m", "1h", "2h", "8h", "24h"), "ide": completeWords(ide.Writable()...)}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Value.Type() == "bool" {
 			return

@@ -59,11 +59,16 @@ dbk_links() {
 if readlink -z self self >/dev/null 2>&1; then dbk_readlink='readlink -z'; else dbk_readlink=dbk_links; fi
 dbk_batch "$dbk_readlink" self exe cwd ns/pid ns/mnt ns/net 2>/dev/null
 
+dbk_list=$(grep -hE '^(Uid|TracerPid):' [0-9]*/status 2>/dev/null)
 if command -v getent >/dev/null 2>&1; then
-	getent passwd $(grep -h '^Uid:' [0-9]*/status 2>/dev/null | awk '{ print $3 }' | sort -u) 2>/dev/null
+	getent passwd $(printf '%s\n' "$dbk_list" | awk '$1 == "Uid:" { print $3 }' | sort -u) 2>/dev/null
 else
 	cat /etc/passwd 2>/dev/null
 fi
+printf %s "$dbk_m"
+
+# Who traces is told by the thread that does (Delve has many): of which process that is.
+grep -H '^Tgid:' /dev/null $(printf '%s\n' "$dbk_list" | awk '$1 == "TracerPid:" && $2 > 0 && !seen[$2]++ { print $2 "/status" }') 2>/dev/null
 printf %s "$dbk_m"
 
 # Which executables are Go's, each read once, and no endless ones. (A path with line ends in it can only cost time here.)
