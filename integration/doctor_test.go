@@ -120,7 +120,7 @@ func TestDoctorHere(t *testing.T) {
 	e.has("local port", true, "bound and reached")
 	e.has("agent", true, "SSH_AUTH_SOCK")
 	r := s.OK("doctor")
-	if !strings.Contains(r.Stdout, "ok    local port") || !strings.Contains(r.Stderr, "all of ") || strings.Contains(r.Stdout, "\x1b") {
+	if !strings.Contains(r.Stdout, "ok    local port") || !strings.Contains(r.Stderr, "all 8 checks hold") || strings.Contains(r.Stdout, "\x1b") {
 		t.Errorf("for people:\n%s%s", r.Stdout, r.Stderr)
 	}
 }

@@ -90,7 +90,7 @@ func (a *app) doctor(ctx context.Context, req api.DoctorRequest) error {
 	}
 	if bad == 0 {
 		if !a.json {
-			a.say("all of %d checks hold", all)
+			a.say("all %d checks hold", all)
 		}
 		return nil
 	}
