@@ -285,6 +285,7 @@ func (f *fakeDaemon) close(w http.ResponseWriter, r *http.Request) {
 	switch s.Host {
 	case "dirty":
 		c.Left = []string{"/tmp/x", "pid 7"}
+		c.Error = &api.Error{Code: api.CodeCleanUp, Message: "left there: /tmp/x, pid 7", Hint: "remove it by hand"}
 	case "lost":
 		c.Left = []string{"/tmp/y"}
 		c.Error = &api.Error{Code: api.CodeUnreachable, Message: "connect to lost: timed out", Hint: "it is cleaned up at the next connect"}
