@@ -31,7 +31,7 @@ type session struct {
 	// silent: the host did not answer when it was to be cleaned up. run sets it before done.
 	silent bool
 	leaves []string // what the plan said that nobody can remove. run sets it before done.
-	said   int // owned by run: where in out the server's present start begins
+	said   int      // owned by run: where in out the server's present start begins
 	view   atomic.Pointer[api.Session]
 	// progress is what an opening session waits for.
 	progress atomic.Pointer[string]

@@ -176,6 +176,12 @@ func fakeSession(id string, req api.OpenRequest) api.Session {
 		Map: append([]api.PathMap{}, req.Map...), Created: time.Now(), Expires: time.Now().Add(8 * time.Hour), Policy: "full", Reason: req.Reason,
 		Link: &api.Link{State: "up", RTT: 12.5},
 	}
+	switch {
+	case req.Port != 0:
+		s.Mode, s.Remote = "port", fmt.Sprintf("127.0.0.1:%d", req.Port)
+	case req.PID != 0:
+		s.Mode, s.PID, s.Command = "attach", &req.PID, []string{"python3", "their.py"}
+	}
 	if req.Host == "slow" {
 		s.Phase = api.PhaseOpening
 	}

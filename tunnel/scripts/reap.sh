@@ -24,7 +24,8 @@ dbk_snap() {
 	fi
 }
 
-# dbk_scan words|names SELF prints what of ours runs: kPID, sPID (spare) and lPID (lifeline) words, or a line for people each.
+# dbk_scan words|names SELF prints what of ours runs: kPID, sPID (spare), gPID (a gdb) and lPID (lifeline) words, or a line for
+# people each.
 # Ours are the recorded processes whose start time matches, the rest of a recorded session (or group) as long as one process
 # that matches is in it (which keeps its number from being used again), and all descendants of these. SELF and its children
 # are not told.
@@ -74,7 +75,7 @@ dbk_scan() {
 		for (p in mine) {
 			if ((p in not) || p + 0 <= 1 || st[p] ~ /^[ZX]/) continue
 			if (how == "names") printf "process %d (%s)\n", p, nm[p]
-			else print (role[p] == "life" ? "l" : role[p] == "spare" ? "s" : "k") p
+			else print (role[p] == "life" ? "l" : nm[p] == "gdb" ? "g" : role[p] == "spare" ? "s" : "k") p
 		}
 	}'
 }
@@ -85,14 +86,27 @@ dbk_nap() {
 	dbk_n=$((dbk_n + 1))
 }
 
-# dbk_end asks with TERM, for 3 s, then KILLs all but the spare ones, which are asked again, for 3 s more. TENTHS counts as waited.
+# dbk_await_gdb waits, for at most 5 s, until no gdb of ours is left. Debuggers have it inject code into a program, which then ends by
+# itself; ended in the midst of that it takes the program with it, and who waits for it may end it.
+dbk_await_gdb() {
+	dbk_n=0
+	while [ -n "$dbk_recs" ] && [ "$dbk_n" -lt 50 ]; do
+		case " $(dbk_scan words "$dbk_me" | tr '\n' ' ')" in *" g"*) dbk_nap ;; *) break ;; esac
+	done
+}
+
+# dbk_end asks with TERM, for 3 s, then KILLs all but the spare ones, which are asked again, for 3 s more. A gdb is asked last, and
+# once. TENTHS counts as waited.
 dbk_end() { # [TENTHS]
 	dbk_n=${1:-0} dbk_asked=' ' dbk_again=' '
 	while [ -n "$dbk_recs" ] && [ "$dbk_n" -lt 60 ]; do
-		dbk_live=
+		dbk_live= dbk_gdb=
 		for dbk_t in $(dbk_scan words "$dbk_me"); do
 			dbk_p=${dbk_t#?}
-			case $dbk_t in l*) continue ;; esac
+			case $dbk_t in
+			l*) continue ;;
+			g*) dbk_gdb="$dbk_gdb $dbk_p" && continue ;;
+			esac
 			dbk_live=1
 			case $dbk_asked in
 			*" $dbk_p "*) ;;
@@ -109,7 +123,15 @@ dbk_end() { # [TENTHS]
 				;;
 			esac
 		done
-		[ -n "$dbk_live" ] || break
+		[ -n "$dbk_live$dbk_gdb" ] || break
+		if [ -z "$dbk_live" ] || [ "$dbk_n" -ge 40 ]; then
+			for dbk_p in $dbk_gdb; do
+				case $dbk_asked in
+				*" $dbk_p "*) ;;
+				*) kill -TERM "$dbk_p" 2>/dev/null; dbk_asked="$dbk_asked$dbk_p " ;;
+				esac
+			done
+		fi
 		dbk_nap
 	done
 }
@@ -140,6 +162,7 @@ dbk_reap() {
 	dbk_boot
 	dbk_load
 	dbk_self
+	dbk_await_gdb
 	dbk_end
 	if [ "$1" = broker ]; then
 		dbk_end_lifelines
@@ -147,10 +170,8 @@ dbk_reap() {
 	fi
 	dbk_left=
 	if [ -n "$dbk_recs" ]; then dbk_left=$(dbk_scan words "$dbk_me"); fi
-	case " $dbk_left" in
-	*" s"* | *" k"* | *"
-s"* | *"
-k"*)
+	case " $(printf '%s' "$dbk_left" | tr '\n' ' ')" in
+	*" s"* | *" k"* | *" g"*)
 		# Their names at once, or none that could be told is there any more.
 		dbk_left=$(dbk_scan names "$dbk_me")
 		;;
