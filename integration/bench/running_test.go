@@ -93,7 +93,9 @@ func javaRunning(b testing.TB) running {
 		visit: func(b testing.TB, addr string) visit {
 			c := expect.StartJdb(b, jdk.Jdb, addr, filepath.Dir(path))
 			return visit{
-				func() { c.Ask(fmt.Sprintf("stop at Pacer:%d", programs.BreakLine(b, path)), `Set (deferred )?breakpoint`) },
+				func() {
+					c.Ask(fmt.Sprintf("stop at Pacer:%d", programs.BreakLine(b, path)), `Set (deferred )?breakpoint`)
+				},
 				func() { c.Quit("quit") },
 			}
 		},
