@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/adapters"
+	"github.com/debugbroker/debugbroker/tunnel"
 )
 
 const (
@@ -73,6 +74,7 @@ func (s *session) choose(ctx context.Context, r *rig, req *adapters.Request) err
 		r.facts.UID = 0 // what is started there is root's
 	}
 	req.Target, req.Sudo = r.target, r.root
+	s.hold(tunnel.ProcessID{Boot: r.facts.BootID, PID: r.target.PID, Start: r.target.Start})
 	s.cur.PID = &r.target.PID
 	s.publish()
 	return nil
