@@ -97,7 +97,10 @@ func testPlans(t *testing.T, a Adapter) {
 		if plan.Protocol != a.Protocol() || plan.Server == "" || plan.Network == "" || plan.Cwd == "" && c.req.Mode == Launch || (plan.Argv == nil) != (c.req.Mode == Port) {
 			t.Errorf("%s: the plan lacks something:\n%s", name, render(plan))
 		}
-		if c.req.Mode == Launch && (plan.Ready.Timeout <= 0 || (plan.Ready.Line == nil) == (plan.Ready.EndpointFile == "")) {
+		if c.req.Mode == Attach && (!plan.Stands || plan.Files == nil || !slices.Equal(plan.Program, c.req.Target.Argv) || plan.Cwd != c.req.Target.Cwd) {
+			t.Errorf("%s: the plan does not fit a running program:\n%s", name, render(plan))
+		}
+		if c.req.Mode != Port && (plan.Ready.Timeout <= 0 || (plan.Ready.Line == nil) == (plan.Ready.EndpointFile == "")) {
 			t.Errorf("%s: the plan does not say when it is ready:\n%s", name, render(plan))
 		}
 		if c.req.Mode == Port && plan.Address == "" {

@@ -66,6 +66,9 @@ func (d debugpy) Plan(r Request) (Plan, error) {
 		p.Address = loopback(r.Port)
 		return p, nil
 	}
+	if r.Mode == Attach {
+		return d.attach(r, parseFacts(r.Facts[debugpyKey]))
+	}
 	f := parseFacts(r.Facts[debugpyKey])
 	if err := debugpyRefusal(r, f); err != nil {
 		return Plan{}, err
@@ -124,12 +127,15 @@ func debugpyBootstrap(nonce string) []byte {
 }
 
 // knowsFrozenModules says whether this Python has -X frozen_modules (3.11 and later).
-func knowsFrozenModules(version string) bool {
+func knowsFrozenModules(version string) bool { return atLeast(version, 3, 11) }
+
+// atLeast compares a version of Python's.
+func atLeast(version string, wantMajor, wantMinor int) bool {
 	var major, minor int
 	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
 		return false
 	}
-	return major > 3 || major == 3 && minor >= 11
+	return major > wantMajor || major == wantMajor && minor >= wantMinor
 }
 
 // debugpyFailures says what a start that failed has printed. The first is the bootstrap's: nothing of the program has run, start

@@ -21,6 +21,9 @@ func (debugpy) Probe(r Request) []Command {
 	if r.Mode == Port {
 		return nil
 	}
+	if r.Mode == Attach {
+		return []Command{{Key: debugpyKey, Script: debugpyAttachProbe(r)}}
+	}
 	program, module := "", ""
 	if len(r.Program) > 1 && r.Program[0] == "-m" {
 		module, _, _ = strings.Cut(r.Program[1], ".")
@@ -87,6 +90,7 @@ func programRefusal(program string, f facts) error {
 func interpreterRefusal(asked string, tried []string) error {
 	words := map[string]string{
 		"absent": "is not there", "no_debugpy": "has no debugpy", "broken": "does not work", "slow": "did not answer in time", "skipped": "was not tried, time was up",
+		"other_version": "is of another version",
 	}
 	var said []string
 	for _, t := range tried {

@@ -1,6 +1,6 @@
 # Prints facts about one place to run python in; runs nothing of the user's. The variables were set by the lines before:
 # interpreter (--interpreter), configured (a list of words), program, module, path (of the login shell); home_of and $here are of
-# probe_head.sh.
+# probe_head.sh. Of debugpy_target.sh are want (the only version that will do) and candidates (words).
 set -f
 path=${path:-$PATH}
 begun=$(date +%s)
@@ -59,6 +59,8 @@ try() {
 	case $answer in
 	DBG:*)
 		answer=${answer#DBG:}
+		case ${answer%%:*}. in "${want:-${answer%%:*}}."*) ;; *) fact tried "other_version $1: ${answer%%:*}"; return 1 ;; esac
+		found_python=$1
 		fact interpreter "$1"
 		fact version "${answer%%:*}"; answer=${answer#*:}
 		fact debugpy "${answer%%:*}"
@@ -95,6 +97,8 @@ named() {
 }
 
 if [ -n "$interpreter" ]; then named "$interpreter"; exit 0; fi
+eval "set -- $candidates"
+for word; do try "$word" && exit 0; done
 eval "set -- $configured"
 for word; do named "$word"; done
 [ -x "$here/.venv/bin/python" ] && try "$here/.venv/bin/python" && exit 0

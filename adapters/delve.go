@@ -27,8 +27,11 @@ const delveTools = "go install github.com/go-delve/delve/cmd/dlv@latest"
 const maxSocketPath = 103
 
 func (d delve) Plan(req Request) (Plan, error) {
-	if req.Mode == Port {
+	switch req.Mode {
+	case Port:
 		return d.planPort(req)
+	case Attach:
+		return d.planAttach(req)
 	}
 	return d.planLaunch(req)
 }

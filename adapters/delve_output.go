@@ -1,6 +1,9 @@
 package adapters
 
-import "regexp"
+import (
+	"fmt"
+	"regexp"
+)
 
 // delveReady is printed before the target exists; Started waits for the target.
 var delveReady = regexp.MustCompile(`^API server listening at: (?P<addr>\S.*?)\s*$`)
@@ -17,6 +20,24 @@ var delveServerLine = regexp.MustCompile(`^API server listening at: ` +
 	`|^ *\d+  0x[0-9a-f]{8,16} in ` +
 	`|^ +at (?:/|\.|<|_)\S*:\d+$` +
 	`|^WARNING: undefined behavior - `)
+
+// delveAttachFailures translates what `dlv attach` prints when it gives up (Delve 1.27, cmd/dlv and pkg/proc/native).
+func delveAttachFailures(pid int) []Failure {
+	return []Failure{
+		{
+			Match: regexp.MustCompile(`could not attach to pid \d+: this could be caused by a kernel security setting[^\n]*|could not attach to pid \d+: operation not permitted`), Code: Denied,
+			Message: fmt.Sprintf("Delve may not trace process %d", pid), Hint: "another debugger may have it; else see brokerctl doctor on ptrace_scope, or take --sudo",
+		},
+		{
+			Match: regexp.MustCompile(`could not attach to pid \d+: no such process`), Code: NotFound,
+			Message: fmt.Sprintf("process %d has ended", pid), Hint: "brokerctl ps lists what is there",
+		},
+		{
+			Match: regexp.MustCompile(`could not attach to pid \d+: (.*)`), Code: Foreign,
+			Message: fmt.Sprintf("Delve cannot debug process %d: $1", pid), Hint: "a Go program with its symbols is needed: built without -ldflags='-s -w'",
+		},
+	}
+}
 
 // delveFailures translates what Delve and the go command print when they give up.
 func delveFailures(network string, build bool) []Failure {

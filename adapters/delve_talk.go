@@ -16,6 +16,8 @@ import (
 type delveTalk struct {
 	shared bool // mode Port: the server is not ours, others may use it
 	wait   bool // the program waits for the front end
+	// attached: the program ran before, and was let run on at once.
+	attached bool
 
 	// turn holds one token. Who changes the program's state has it, so that a program which is let run on is not continued
 	// under the hands of a front end that has just come. It guards what follows.
@@ -92,7 +94,13 @@ func (d *delveTalk) started(ctx context.Context, dial Dial) (Started, error) {
 	var s Started
 	err := d.exchange(ctx, dial, delveLaunch, func(ctx context.Context, c *dlvrpc.Client) error {
 		running := false
-		if d.shared {
+		switch {
+		case d.attached:
+			if err := d.running(ctx, c); err != nil {
+				return err
+			}
+			running = true
+		case d.shared:
 			// Somebody's program may run, and then Delve answers most questions only at its next stop.
 			state, err := c.State(ctx, false)
 			if err != nil {
@@ -118,6 +126,9 @@ func (d *delveTalk) started(ctx context.Context, dial Dial) (Started, error) {
 			return nil
 		}
 		d.unattended = true
+		if d.attached {
+			return nil
+		}
 		return runOn(ctx, c)
 	})
 	return s, err

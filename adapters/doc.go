@@ -25,6 +25,14 @@
 // moment. It checks what it hooks into; where that is not as known it runs unhooked and says so (Plan.Notices), or ends before the
 // program began and is planned again without it (Failure.Retry).
 //
+// # Running programs
+//
+// Into a running python each front end's own adapter (debugpy_attach.py, on standard input and output) has gdb put debugpy, in a
+// namespace of its own and without the patches that would leave the program's children waiting. gdb is tried on a process of our own
+// before: some programs would not survive one that is too old for the host's processor. Python's standin.sh only waits for the program's
+// end. A running node opens its inspector at SIGUSR1; node_guard.js sends it, where the program takes it and would listen on loopback only, and
+// closes the inspector at the end, though a front end holds the program. What belongs to another user is never run, as root least of all.
+//
 // # What it does not do
 //
 // It opens no connection by itself, starts no process, writes no file, and does not look into what front ends send.

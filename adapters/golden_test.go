@@ -3,10 +3,12 @@ package adapters
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,6 +43,10 @@ func render(p Plan) string {
 		case []Failure:
 			for _, fail := range x {
 				fmt.Fprintf(&s, "Failure: %s %q %q %q retry=%t\n", fail.Code, fail.Match, fail.Message, fail.Hint, fail.Retry)
+			}
+		case map[string]any:
+			for _, name := range slices.Sorted(maps.Keys(x)) {
+				fmt.Fprintf(&s, "%s.%s: %v\n", v.Type().Field(i).Name, name, x[name])
 			}
 		case bool, string, Protocol:
 			fmt.Fprintf(&s, "%s: %v\n", name, x)
@@ -82,6 +88,21 @@ type goldenPlan struct {
 	req Request
 }
 
+// running is a process that takes SIGUSR1.
+func running(exe string, argv ...string) Running {
+	return Running{PID: 4242, Start: "777", UID: 1000, User: "ann", Argv: argv, Exe: exe, Cwd: "/srv/app", Caught: 1 << 9}
+}
+
+func (r Running) on(address ...string) Running {
+	r.Listening = address
+	return r
+}
+
+func (h Host) on(os string) Host {
+	h.OS = os
+	return h
+}
+
 // goldenPlans are by the file's name. Each language has a launch and a port among them.
 func goldenPlans() map[string]goldenPlan {
 	linux := Host{OS: "linux", Home: "/home/ann", Path: "/usr/bin:/bin", StreamLocal: true}
@@ -113,11 +134,26 @@ func goldenPlans() map[string]goldenPlan {
 			nodeProbe: records("cwd=/Users/ann", "node=/usr/bin/node", "version=v10.2.0"),
 		}}},
 		"node-port": {NewNode(), Request{Mode: Port, Port: 9229, Host: linux}},
+		"node-attach": {NewNode(), Request{Mode: Attach, Host: busy.on("linux"), Workspace: "/tmp/dbk-x", Target: running("/usr/bin/node", "node", "app.js"), Facts: map[string]string{
+			nodeProbe: records("node=/usr/bin/node", "version=v20.20.2\n"),
+		}}},
+		"node-attach-inspected": {NewNode(), Request{Mode: Attach, Host: linux, Workspace: "/tmp/dbk-x", Target: running("/opt/n/node", "node", "--inspect-brk", "a b.js").on("127.0.0.1:9229"), Facts: map[string]string{
+			nodeProbe: records("node=/usr/bin/node", "version=v20.20.2\n"),
+		}}},
 		"java-wait": {NewJDWP(), Request{Mode: Launch, Program: []string{"-jar", "/srv/x.jar", "a"}, Wait: true, Host: linux, Random: 5, Facts: map[string]string{
 			javaProbe: records("cwd=/srv", "java=/usr/bin/java", "version=17.0.21", "ports=4E25 0016 "),
 		}}},
-		"java-run":              {NewJDWP(), Request{Mode: Launch, Program: []string{"App"}, Host: busy, Random: 40004, Facts: map[string]string{javaProbe: records("cwd=/Users/ann", "java=/usr/bin/java")}}},
-		"java-port":             {NewJDWP(), Request{Mode: Port, Port: 5005, Host: busy, Facts: map[string]string{javaProbe: records("listening=yes")}}},
+		"java-run":  {NewJDWP(), Request{Mode: Launch, Program: []string{"App"}, Host: busy, Random: 40004, Facts: map[string]string{javaProbe: records("cwd=/Users/ann", "java=/usr/bin/java")}}},
+		"java-port": {NewJDWP(), Request{Mode: Port, Port: 5005, Host: busy, Facts: map[string]string{javaProbe: records("listening=yes")}}},
+		"debugpy-attach": {NewDebugpy(), Request{Mode: Attach, Host: linux, Workspace: "/tmp/dbk-x", Target: running("/usr/bin/python3.11", "python3", "app.py", "a b"), Facts: map[string]string{
+			debugpyKey: fineFacts("target_version=3.11", "gdb=/usr/bin/gdb", "gdb_works=yes"),
+		}}},
+		"java-attach": {NewJDWP(), Request{Mode: Attach, Host: busy.on("linux"), Target: running("/jdk/bin/java", "java", "-agentlib:jdwp=transport=dt_socket,server=y,address=5005", "App").on("127.0.0.1:80", "127.0.0.1:5005"), Facts: map[string]string{
+			javaProbe: records("agent=yes", "version=21.0.2"),
+		}}},
+		"java-attach-onjcmd": {NewJDWP(), Request{Mode: Attach, Host: linux, Target: running("/jdk/bin/java", "java", "-jar", "a b.jar"), Facts: map[string]string{
+			javaProbe: records("agent=yes", "version=17.0.2", "jcmd=/jdk/bin/jcmd", "options=-Xmx1g -agentlib:jdwp=transport=dt_socket,server=y,suspend=n,onjcmd=y"),
+		}}},
 		"debugpy-wait":          {NewDebugpy(), Request{Mode: Launch, Program: []string{"app.py", "a b", "--listen", "it's", "ü\n"}, Wait: true, Facts: map[string]string{debugpyKey: fineFacts()}}},
 		"debugpy-nowait-module": {NewDebugpy(), Request{Mode: Launch, Program: []string{"-m", "pkg.mod", "-x"}, Env: []string{"A=b c"}, Host: Host{OtherUsers: 2}, Facts: map[string]string{debugpyKey: fineFacts()}}},
 		"debugpy-stock":         {NewDebugpy(), Request{Mode: Launch, Program: []string{"app.py"}, Wait: true, Stock: true, Env: []string{"A=b"}, Facts: map[string]string{debugpyKey: fineFacts()}}},

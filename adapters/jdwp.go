@@ -29,8 +29,11 @@ const javaProbe = "java"
 // Probe finds java, reads its version where the JDK keeps it (starting a JVM takes longer than the rest of open), and asks which
 // ports listen: with port 0 the agent would take another one at each detach, so that one must be chosen for it.
 func (jdwp) Probe(req Request) []Command {
-	if req.Mode == Port {
+	switch req.Mode {
+	case Port:
 		return []Command{{Key: javaProbe, Script: listenerScript(req.Port)}}
+	case Attach:
+		return []Command{{Key: javaProbe, Script: javaAttachProbe(req)}}
 	}
 	script := beginProbe(req, javaFile(req.Program)) + findTool(req) + "found=\nfind_tool java " + toolCandidates(req, "$JAVA_HOME/bin/java", "java")
 	if req.Interpreter == "" {
@@ -63,8 +66,11 @@ func javaFile(program []string) string {
 	return ""
 }
 
-func (jdwp) Plan(req Request) (Plan, error) {
+func (j jdwp) Plan(req Request) (Plan, error) {
 	f := parseFacts(req.Facts[javaProbe])
+	if req.Mode == Attach {
+		return j.attach(req, f)
+	}
 	plan := Plan{Server: "java", Protocol: JDWP, Network: "tcp", OneClient: true, Exposed: req.Host.OtherUsers > 0, ServerLine: javaServerLine}
 	if req.Mode == Port {
 		if f.first("listening") == "no" {

@@ -28,7 +28,17 @@ func (node) Probe(req Request) []Command {
 	if req.Mode == Port {
 		return []Command{{Key: nodeProbe, Script: listenerScript(req.Port)}}
 	}
-	script := beginProbe(req, nodeScript(req.Program)) + findTool(req) + "found=\nfind_tool node " + toolCandidates(req, "node", "nodejs")
+	if req.Mode == Attach {
+		return []Command{{Key: nodeProbe, Script: nodeAttachProbe(req)}}
+	}
+	script := beginProbe(req, nodeScript(req.Program)) + findTool(req) + "found=\n" + findNode(req) + nodeVersionScript +
+		programScript(nodeScript(req.Program), ".js", ".mjs", ".cjs", ".json", ".node", ".ts")
+	return []Command{{Key: nodeProbe, Script: script}}
+}
+
+// findNode finds the node command.
+func findNode(req Request) string {
+	script := "find_tool node " + toolCandidates(req, "node", "nodejs")
 	if req.Interpreter == "" {
 		// nvm keeps a directory a version; the newest is taken, in the order of numbers and not of letters.
 		script += ` || {
@@ -38,10 +48,27 @@ func (node) Probe(req Request) []Command {
 	find_tool node "$home/.nvm/versions/node/v$newest/bin/node" "$home/.volta/bin/node" /usr/local/bin/node
 }`
 	}
-	script += `
+	return script
+}
+
+const nodeVersionScript = `
 [ -z "$found" ] || fact version "$("$found" --version 2>/dev/null </dev/null)"
-` + programScript(nodeScript(req.Program), ".js", ".mjs", ".cjs", ".json", ".node", ".ts")
-	return []Command{{Key: nodeProbe, Script: script}}
+`
+
+// nodeFound is the node command that the probe has found, and its version, "" if it does not say.
+func nodeFound(req Request, f facts) (file, version string, err error) {
+	file = f.first("node")
+	switch {
+	case file == "" && req.Interpreter != "":
+		return "", "", &Error{Code: Missing, Message: fmt.Sprintf("no node at %s", req.Interpreter), Hint: "--interpreter names the node command on the host"}
+	case file == "":
+		return "", "", &Error{Code: Missing, Message: "node is not installed on the host", Hint: "install it there, or name it with --interpreter"}
+	}
+	version, ok := nodeVersion(f.first("version"))
+	if !ok {
+		return "", "", &Error{Code: Missing, Message: fmt.Sprintf("%s is no node: --version prints no node's version", file), Hint: "--interpreter names the node command on the host"}
+	}
+	return file, version, nil
 }
 
 // nodeScript is the script's file where that is sure: behind node's own flags, a word may be a flag's value.
@@ -64,26 +91,24 @@ func (n node) Plan(req Request) (Plan, error) {
 		return plan, nil
 	}
 
+	if req.Mode == Attach {
+		return n.attach(req, f)
+	}
 	if err := cwdMissing(f); err != nil {
 		return Plan{}, err
 	}
-	switch {
-	case f.first("no_program") != "":
+	if f.first("no_program") != "" {
 		return Plan{}, programMissing(req.Program[0], f)
-	case f.first("node") == "" && req.Interpreter != "":
-		return Plan{}, &Error{Code: Missing, Message: fmt.Sprintf("no node at %s", req.Interpreter), Hint: "--interpreter names the node command on the host"}
-	case f.first("node") == "":
-		return Plan{}, &Error{Code: Missing, Message: "node is not installed on the host", Hint: "install it there, or name it with --interpreter"}
 	}
-	version, ok := nodeVersion(f.first("version"))
-	if !ok {
-		return Plan{}, &Error{Code: Missing, Message: fmt.Sprintf("%s is no node: --version prints no node's version", f.first("node")), Hint: "--interpreter names the node command on the host"}
+	file, version, err := nodeFound(req, f)
+	if err != nil {
+		return Plan{}, err
 	}
 	flag := "--inspect"
 	if req.Wait {
 		flag = "--inspect-brk"
 	}
-	plan.Argv = []string{f.first("node"), flag + "=127.0.0.1:0"}
+	plan.Argv = []string{file, flag + "=127.0.0.1:0"}
 	if nodeHidesUID(version) {
 		// Only the broker is to know the websocket's path: whoever knows it may run code in the program.
 		plan.Argv = append(plan.Argv, "--inspect-publish-uid=stderr")
@@ -94,7 +119,7 @@ func (n node) Plan(req Request) (Plan, error) {
 		plan.Server = "node " + version
 	}
 	talk := &nodeTalk{}
-	plan.Env, plan.Cwd, plan.Program = req.Env, f.first("cwd"), append([]string{f.first("node")}, req.Program...)
+	plan.Env, plan.Cwd, plan.Program = req.Env, f.first("cwd"), append([]string{file}, req.Program...)
 	plan.Ready = Ready{Line: nodeReady, Timeout: 30 * time.Second}
 	plan.Announced = talk.announced
 	plan.Failures = nodeFailures

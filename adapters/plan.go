@@ -46,6 +46,9 @@ type Plan struct {
 	AttachSet  map[string]any
 	AttachDrop []string
 
+	// NeverTerminate says that front ends can neither end the program nor start another: it was there before the session.
+	NeverTerminate bool
+
 	// Where it is, and who may come.
 	Network string // "tcp", "unix" or "stdio"
 	Address string // "" where Ready tells it

@@ -17,13 +17,9 @@ var probeHead string
 // directory is the last but one choice of a working directory. Behind it the shell stands in $here, the fact "cwd"; where nobody
 // has chosen it there is the fact "cwd_default", and where --cwd is not there only "cwd_missing".
 func beginProbe(req Request, program string) string {
-	home := req.Host.Home
-	if home == "" {
-		home = "/"
-	}
 	var s strings.Builder
-	s.WriteString(factFunction)
-	for _, v := range [][2]string{{"home", home}, {"cwd", req.Cwd}, {"local_cwd", req.LocalCwd}, {"program", program}} {
+	s.WriteString(factFunction + homeFunction)
+	for _, v := range [][2]string{{"home", orRoot(req.Host.Home)}, {"cwd", req.Cwd}, {"local_cwd", req.LocalCwd}, {"program", program}} {
 		s.WriteString(v[0] + "=" + quote(v[1]) + "\n")
 	}
 	s.WriteString(probeHead)
@@ -60,4 +56,16 @@ func programMissing(program string, f facts) error {
 		program = path.Join(f.first("cwd"), program)
 	}
 	return &Error{NotFound, "no program " + strconv.Quote(program), "a path on the remote is meant, from the working directory; see --cwd"}
+}
+
+// homeFunction is a shell function that prints a word with a leading ~ made $home, and a full stop, which keeps a newline at the end.
+const homeFunction = `home_of() { case $1 in '~') printf '%s.' "$home" ;; '~/'*) printf '%s.' "$home/${1#'~/'}" ;; *) printf '%s.' "$1" ;; esac; }
+`
+
+// orRoot is a home directory, or / where there is none.
+func orRoot(home string) string {
+	if home == "" {
+		return "/"
+	}
+	return home
 }

@@ -1,8 +1,6 @@
 # The directory that relative paths are resolved against: --cwd, else the one in which the user stands where it is here too, else an
 # absolute program's, else home. The variables were set by the lines before: home, cwd, local_cwd, program.
 unset CDPATH
-home_of() { case $1 in '~') printf '%s.' "$home" ;; '~/'*) printf '%s.' "$home/${1#'~/'}" ;; *) printf '%s.' "$1" ;; esac; }
-
 cd / && cd "$home" 2>/dev/null
 if [ -n "$cwd" ]; then
 	cwd=$(home_of "$cwd"); cwd=${cwd%.}

@@ -145,6 +145,9 @@ func (s *server) awaitEndpoint() {
 
 // dial opens a connection to the server, as the broker would through the host.
 func (s *server) dial(ctx context.Context) (net.Conn, error) {
+	if s.network == "stdio" {
+		return s.stdio(ctx)
+	}
 	var d net.Dialer
 	return d.DialContext(ctx, s.network, s.address)
 }

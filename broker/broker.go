@@ -227,8 +227,11 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 	out := api.Closed{ID: id, Left: []string{}}
 	pending, err := b.ledger.pending(id)
 	if err != nil || len(pending) == 0 {
-		if v.Phase.Ended() && v.Left != nil {
-			out.Left = v.Left // what nobody can remove: Plan.Leaves
+		if err == nil && v.Phase.Ended() && len(v.Left) > 0 {
+			out.Left = v.Left
+			if s != nil && len(v.Left) > len(s.leaves) { // more than what nobody can remove
+				out.Error = leftOver(v)
+			}
 		}
 		return out, err
 	}
@@ -254,8 +257,12 @@ func (b *Broker) Close(ctx context.Context, id string) (api.Closed, error) {
 	if out.Left = v.Left; len(out.Left) == 0 {
 		out.Left = pending
 	}
-	out.Error = apiErrorf(api.CodeCleanUp, "remove it by hand there, and close the session again", "left on %s: %s", hostLabel(v.Host), strings.Join(out.Left, ", "))
+	out.Error = leftOver(api.Session{Host: v.Host, Left: out.Left})
 	return out, nil
+}
+
+func leftOver(v api.Session) *api.Error {
+	return apiErrorf(api.CodeCleanUp, "remove it by hand there, and close the session again", "left on %s: %s", hostLabel(v.Host), strings.Join(v.Left, ", "))
 }
 
 func (b *Broker) unknownLanguage(name string) *api.Error {

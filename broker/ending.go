@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,9 @@ func (s *session) end(ctx context.Context, r *rig, cause error) {
 	// What ends a session must not be ended by the same cancel.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
 	defer cancel()
-	for _, step := range []func(context.Context, *rig){s.dismiss, s.cleanRemote, s.stopTasks, s.release} {
+	for _, step := range []func(context.Context, *rig){
+		func(ctx context.Context, r *rig) { s.dismiss(ctx, r, cause) }, s.cleanRemote, s.stopTasks, s.release,
+	} {
 		if err := s.attempt(func() { step(ctx, r) }); err != nil {
 			cause = err
 			s.blame(cause)
@@ -72,18 +75,30 @@ func (s *session) attempt(f func()) (err error) {
 }
 
 // dismiss closes the front ends and the local port. A program that is not ours to end runs on without them.
-func (s *session) dismiss(ctx context.Context, r *rig) {
+func (s *session) dismiss(ctx context.Context, r *rig, cause error) {
 	if r.listener != nil {
 		defer r.listener.Close()
 	}
 	if r.proxyEnd == nil {
 		return
 	}
+	if cause != nil { // else the server has told of its program's end, and drain has waited for the front ends
+		r.proxy.Dismiss(ctx, s.farewell(cause))
+	}
 	r.proxyEnd()
 	s.settleStdio(ctx, r)
 	if r.proxy.Unsettled() && r.plan.AfterLast != nil && s.cur.Mode != string(adapters.Launch) {
 		s.exchange(ctx, settleWait, "let the program run on", r.plan.AfterLast, r.dial)
 	}
+}
+
+// farewell is what front ends are told.
+func (s *session) farewell(cause error) string {
+	what := "the program runs on"
+	if s.cur.Mode == string(adapters.Launch) {
+		what = "the program is ended"
+	}
+	return fmt.Sprintf("debugbroker: session %s on %s is over: %s; %s", s.id, hostLabel(s.req.Host), s.lastWords(cause), what)
 }
 
 func (s *session) stopTasks(ctx context.Context, r *rig) { r.stopTasks(ctx) }
@@ -100,6 +115,8 @@ func (s *session) release(_ context.Context, r *rig) {
 func (s *session) lastWords(cause error) string {
 	text := "closed"
 	switch {
+	case errors.Is(cause, errShutdown) && s.cur.Error == nil:
+		text = "brokerd stopped"
 	case s.cur.Error != nil:
 		text = s.cur.Error.Message
 	case cause == nil && s.cur.Exit != nil:
@@ -137,7 +154,8 @@ func (s *session) cleanRemote(ctx context.Context, r *rig) {
 		return
 	}
 	r.abandoned = len(left) > 0
-	s.cur.Left = append(append([]string{}, left...), r.plan.Leaves...)
+	s.leaves = r.plan.Leaves
+	s.cur.Left = append(append([]string{}, left...), s.leaves...)
 }
 
 // portLeft looks whether the debug server's port still listens although its processes are gone. A killed process may hold its sockets

@@ -13,7 +13,7 @@ import (
 
 // Why a session's context ended. They are causes (context.Cause), so that one cancel serves every way to end.
 var (
-	errClosed    = errors.New("closed")
+	errClosed    = errors.New("closed by brokerctl close")
 	errExpired   = errors.New("time limit reached")
 	errCancelled = errors.New("cancelled")
 	errShutdown  = errors.New("brokerd is stopping")

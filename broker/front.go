@@ -92,6 +92,7 @@ func (b *Broker) rememberPort(host, lang string, l net.Listener) {
 func (s *session) startProxy(ctx context.Context, r *rig) {
 	cfg := proxy.Config{
 		Listener: r.listener, Protocol: string(r.plan.Protocol), RPC: r.plan.RPC, OneClient: r.plan.OneClient,
+		AttachSet: r.plan.AttachSet, AttachDrop: r.plan.AttachDrop, NeverTerminate: r.plan.NeverTerminate,
 		Dial: r.dial, WSPath: strings.TrimPrefix(r.wsPath, "/"), Title: s.title(), SameUser: peer.SameUser,
 		OnClients: s.notifyClients,
 		OnEvent:   func(kind, text string) { s.b.events.add(s.id, kind, text) },

@@ -67,11 +67,8 @@ func (h *Hosts) Connect(ctx context.Context, name string, own api.Caller, progre
 	if name == "" {
 		return h.local(), nil
 	}
-	h.mu.Lock()
-	caller := over(own, h.caller)
-	h.mu.Unlock()
 	progress("reading the ssh configuration for " + name)
-	target, err := h.resolver.Resolve(ctx, name, environ(caller))
+	target, caller, err := h.resolve(ctx, name, own)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +76,15 @@ func (h *Hosts) Connect(ctx context.Context, name string, own api.Caller, progre
 	h.known[name] = target
 	h.mu.Unlock()
 	return h.pool.Host(ctx, name, target, tunnel.Caller{AuthSock: caller.SSHAuthSock}, progress)
+}
+
+// resolve reads the ssh configuration for a name. caller is what the request brought, over what is remembered of others.
+func (h *Hosts) resolve(ctx context.Context, name string, own api.Caller) (target tunnel.Target, caller api.Caller, err error) {
+	h.mu.Lock()
+	caller = over(own, h.caller)
+	h.mu.Unlock()
+	target, err = h.resolver.Resolve(ctx, name, environ(caller))
+	return target, caller, err
 }
 
 // Facts tells what a connected host is, from memory where its link has not been lost since.
@@ -121,6 +127,9 @@ func (h *Hosts) Link(name string) *api.Link {
 	}
 	return &api.Link{State: st.State, RTT: float64(st.RTT.Microseconds()) / 1000, Reconnects: st.Reconnects}
 }
+
+// Names lists the concrete hosts of the ssh configuration. It runs no `ssh -G`: that takes time, and may run programs of the user's.
+func (h *Hosts) Names(ctx context.Context) ([]string, error) { return h.resolver.Hosts(ctx) }
 
 // List returns the concrete hosts of the ssh configuration with what it says of them.
 func (h *Hosts) List(ctx context.Context) ([]api.Host, error) {

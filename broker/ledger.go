@@ -164,6 +164,21 @@ func (l *ledger) replay(ctx context.Context, host tunnel.Host) error {
 	return failed
 }
 
+// workspaces returns all that the ledger has, by path, and whether a session lives in it. The path tells a workspace on any host.
+func (l *ledger) workspaces() (map[string]bool, error) {
+	all, err := l.store.Entries()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := make(map[string]bool, len(all))
+	for _, e := range all {
+		known[e.Workspace] = l.active[e.ID]
+	}
+	return known, nil
+}
+
 // pending returns what a session still has on its host, as far as is known.
 func (l *ledger) pending(session string) ([]string, error) {
 	all, err := l.store.Entries()

@@ -134,10 +134,12 @@ func (b *Broker) Handler() http.Handler {
 	handle("GET /v1/sessions", b.serveSessions)
 	handle("GET /v1/sessions/{id}", b.serveSession)
 	handle("POST /v1/sessions/{id}/close", b.serveClose)
+	handle("POST /v1/sessions/{id}/extend", b.serveExtend)
 	handle("GET /v1/sessions/{id}/logs", b.serveLogs)
 	handle("GET /v1/events", b.serveEvents)
 	handle("GET /v1/hosts", b.serveHosts)
 	handle("POST /v1/processes", b.serveProcesses)
+	handle("POST /v1/doctor", b.serveDoctor)
 	handle("POST /v1/stop", func(w http.ResponseWriter, _ *http.Request) error {
 		reply(w, struct{}{})
 		b.Stop()

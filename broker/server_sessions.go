@@ -216,6 +216,18 @@ func (b *Broker) serveEvents(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (b *Broker) serveHosts(w http.ResponseWriter, r *http.Request) error {
+	if r.FormValue("names") == "true" {
+		names, err := b.hosts.Names(r.Context())
+		if err != nil {
+			return err
+		}
+		list := make([]api.Host, 0, len(names))
+		for _, name := range names {
+			list = append(list, api.Host{Name: name})
+		}
+		reply(w, list)
+		return nil
+	}
 	list, err := b.hosts.List(r.Context())
 	if err != nil {
 		return err

@@ -30,16 +30,22 @@ type session struct {
 	cur api.Session // owned by run
 	// silent: the host did not answer when it was to be cleaned up. run sets it before done.
 	silent bool
-	said   int // owned by run: where in out the server's present start begins
+	leaves []string // what the plan said that nobody can remove. run sets it before done.
+	said   int      // owned by run: where in out the server's present start begins
 	view   atomic.Pointer[api.Session]
+	held   atomic.Pointer[[]tunnel.ProcessID] // what is its own on its host: the debuggee as far as it is known, the debug server
 	// progress is what an opening session waits for.
 	progress atomic.Pointer[string]
 	tracker  Tracker // view or progress has changed
 	out      output
 
-	clients chan int      // how many front ends there are, from the proxy; the newest value only
-	opened  chan struct{} // closed when opening has ended, well or not
-	done    chan struct{} // closed when the session is over and its host as clean as it could be made
+	clients chan int // how many front ends there are, from the proxy; the newest value only
+	// extensions asks run for a later end, and deadline tells it to expire, which gives notice of the end by expiring.
+	extensions chan extension
+	deadline   chan time.Time
+	expiring   chan struct{}
+	opened     chan struct{} // closed when opening has ended, well or not
+	done       chan struct{} // closed when the session is over and its host as clean as it could be made
 }
 
 func newSession(b *Broker, id string, req api.OpenRequest, a adapters.Adapter, cancel context.CancelCauseFunc) *session {
@@ -54,9 +60,9 @@ func newSession(b *Broker, id string, req api.OpenRequest, a adapters.Adapter, c
 	s := &session{
 		id: id, b: b, req: req, adapter: a, cancel: cancel,
 		log:     b.log.With("session", id, "host", req.Host, "lang", a.Name()),
-		clients: make(chan int, 1),
-		opened:  make(chan struct{}),
-		done:    make(chan struct{}),
+		clients: make(chan int, 1), extensions: make(chan extension), deadline: make(chan time.Time), expiring: make(chan struct{}, 1),
+		opened: make(chan struct{}),
+		done:   make(chan struct{}),
 		cur: api.Session{
 			ID: id, Host: req.Host, Lang: a.Name(), Mode: string(mode), Phase: api.PhaseOpening, Protocol: string(a.Protocol()),
 			Command: append([]string{}, req.Program...), Map: append([]api.PathMap{}, req.Map...),
@@ -184,6 +190,10 @@ func (s *session) serve(ctx context.Context, r *rig) error {
 				s.cur.Phase = api.PhaseAttached
 			}
 			s.publish()
+		case e := <-s.extensions:
+			e.answer <- s.extend(ctx, e.ttl)
+		case <-s.expiring:
+			s.warnExpiry(r)
 		case e := <-r.exited:
 			return s.programEnded(ctx, r, e)
 		case e, ok := <-r.watched:

@@ -31,8 +31,17 @@ type byHand struct {
 // startByHand starts a server and waits until its output, or a listening socket on port, tells that it is ready.
 func startByHand(t *testing.T, port int, ready string, argv ...string) *byHand {
 	t.Helper()
-	h := &byHand{t: t, cmd: exec.Command(argv[0], argv[1:]...), more: make(chan struct{}, 1)}
-	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return startCommand(t, ready, exec.Command(argv[0], argv[1:]...))
+}
+
+// startCommand is startByHand for what needs more than its words.
+func startCommand(t *testing.T, ready string, cmd *exec.Cmd) *byHand {
+	t.Helper()
+	h := &byHand{t: t, cmd: cmd, more: make(chan struct{}, 1)}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setsid = true
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -81,6 +81,20 @@ func dialAgent(ctx context.Context, sock string, until time.Time) (*agentKeys, e
 	return &agentKeys{conn: conn, signers: signers[:min(len(signers), maxAgentKeys)]}, nil
 }
 
+// AgentKeys tells the keys that the agent at sock holds, as fingerprints, or why it is not used.
+func AgentKeys(ctx context.Context, sock string) ([]string, error) {
+	keys, err := dialAgent(ctx, sock, time.Now().Add(agentDialTimeout))
+	if err != nil {
+		return nil, err
+	}
+	defer keys.close()
+	var prints []string
+	for _, s := range keys.signers {
+		prints = append(prints, fingerprint(s.PublicKey()))
+	}
+	return prints, nil
+}
+
 // ourSocket refuses an agent socket of another user: whoever serves it would see what we sign, and could feed us keys.
 func ourSocket(path string) error {
 	info, err := os.Stat(path)

@@ -20,18 +20,27 @@ type keyring struct {
 
 	mu      sync.Mutex // guards all below: x/crypto calls back from its own goroutine
 	offers  []*offer
-	notes   []string // keys and agents that are of no use, and why
+	notes   []keyNote
 	locked  string   // an encrypted key of which we do not even know the public half
 	allowed []string // methods that the server would accept, as it last said
+	partial []string // methods that it has accepted, and that are not enough for it
+}
+
+// keyNote is a key or an agent that is of no use, and why.
+type keyNote struct {
+	text string
+	mend string // what to do; "" where nothing need be
 }
 
 // offer is one key that we show to a server. It notes whether it was shown at all, since a server that has seen too many
 // hangs up before the right one.
 type offer struct {
 	ssh.MultiAlgorithmSigner
-	from  string // where the key is from, for messages
-	mu    sync.Mutex
-	shown bool
+	from   string // where the key is from, for messages
+	mu     sync.Mutex
+	shown  bool
+	signed bool  // the server would take it, and we were asked to prove that we have it
+	failed error // why we could not
 }
 
 // PublicKey is what x/crypto asks for when the turn of the key has come.
@@ -40,6 +49,15 @@ func (o *offer) PublicKey() ssh.PublicKey {
 	o.shown = true
 	o.mu.Unlock()
 	return o.MultiAlgorithmSigner.PublicKey()
+}
+
+// SignWithAlgorithm is what x/crypto asks for once the server has said that it would take the key.
+func (o *offer) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	signature, err := o.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
+	o.mu.Lock()
+	o.signed, o.failed = true, err
+	o.mu.Unlock()
+	return signature, err
 }
 
 func (o *offer) wasShown() bool {
@@ -77,7 +95,7 @@ func loadKeyring(ctx context.Context, hop *Hop, callers []string, until time.Tim
 	var note string
 	k.agent, note = openAgent(ctx, hop, callers, until)
 	if note != "" {
-		k.notes = append(k.notes, note)
+		k.notes = append(k.notes, keyNote{text: note})
 	}
 	var ids []identity
 	for _, path := range hop.IdentityFiles {
@@ -93,7 +111,7 @@ func loadKeyring(ctx context.Context, hop *Hop, callers []string, until time.Tim
 		switch {
 		case slices.ContainsFunc(held, func(h ssh.PublicKey) bool { return sameKey(h, id.public) }):
 		case id.note != "":
-			k.notes = append(k.notes, id.path+" "+id.note)
+			k.notes = append(k.notes, keyNote{id.path + " " + id.note, id.mend})
 		case id.signer != nil:
 			k.add(id.signer, id.path)
 		}
@@ -101,7 +119,7 @@ func loadKeyring(ctx context.Context, hop *Hop, callers []string, until time.Tim
 	for _, id := range ids {
 		if id.locked && !slices.ContainsFunc(held, func(h ssh.PublicKey) bool { return sameKey(h, id.public) }) {
 			if id.public == nil {
-				k.notes = append(k.notes, (&errLocked{id.path}).Error())
+				k.notes = append(k.notes, keyNote{text: (&errLocked{id.path}).Error()})
 				k.locked = id.path
 				continue
 			}
@@ -146,7 +164,7 @@ func (k *keyring) add(signer ssh.Signer, from string) {
 		}
 		var err error
 		if full, err = ssh.NewSignerWithAlgorithms(algorithm, algorithmsFor(signer.PublicKey())); err != nil {
-			k.notes = append(k.notes, from+" holds a key of a kind that is not supported ("+signer.PublicKey().Type()+")")
+			k.notes = append(k.notes, keyNote{text: from + " holds a key of a kind that is not supported (" + signer.PublicKey().Type() + ")"})
 			return
 		}
 	}
@@ -184,7 +202,7 @@ func (k *keyring) apply(config *ssh.ClientConfig) {
 	config.AuthCallback = func(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.allowed = slices.Clone(c.AllowedMethods)
+		k.allowed, k.partial = slices.Clone(c.AllowedMethods), slices.Clone(c.PartialSuccessMethods)
 		return nil, nil // go on with config.Auth
 	}
 }
@@ -213,19 +231,21 @@ func (k *keyring) refused(cause error) error {
 func (k *keyring) story(shown, kept []string) string {
 	story := "there is no key to offer"
 	switch {
+	case len(k.partial) > 0:
+		story = "a key is not enough for it"
 	case len(shown) > 0:
 		story = "it takes none of the keys offered: " + strings.Join(shown, ", ")
 	case len(k.offers) > 0:
 		story = "no key was tried"
 	}
-	if len(shown) > 0 && len(kept) > 0 {
+	if len(shown) > 0 && len(kept) > 0 && len(k.partial) == 0 {
 		story += "; it hung up before " + strings.Join(kept, ", ")
 	}
 	if len(k.allowed) > 0 {
 		story += "; it accepts " + quoteRemote(strings.Join(k.allowed, ", "))
 	}
-	if len(k.notes) > 0 {
-		story += "; " + strings.Join(k.notes, "; ")
+	for _, note := range k.notes {
+		story += "; " + note.text
 	}
 	return story
 }

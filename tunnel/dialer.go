@@ -29,6 +29,7 @@ type attempt struct {
 	log      hclog.Logger
 	agents   []string // agent sockets, the newest first
 	progress func(string)
+	exam     *examination // nil but in Diagnose
 }
 
 // Dial connects to the last hop of target through all before it. Each hop has its ConnectTimeout (10 s where unset) for TCP,
@@ -40,10 +41,14 @@ func (d *Dialer) Dial(ctx context.Context, target Target, caller Caller, progres
 }
 
 func (d *Dialer) dial(ctx context.Context, target Target, agents []string, progress func(string)) (*Conn, error) {
+	return d.dialAs(ctx, target, &attempt{agents: agents, progress: progress})
+}
+
+func (d *Dialer) dialAs(ctx context.Context, target Target, a *attempt) (*Conn, error) {
 	if len(target.hops) == 0 {
 		return nil, classified(ErrHostUnresolvable, errors.New("dial: the target has no hop"))
 	}
-	a := &attempt{log: d.Log, agents: agents, progress: progress}
+	a.log = d.Log
 	if a.log == nil {
 		a.log = hclog.NewNullLogger()
 	}
@@ -85,12 +90,14 @@ func (a *attempt) dialHop(ctx context.Context, hop *Hop, via *Conn) (*Conn, erro
 	if err != nil {
 		return nil, classified(ErrHostKey, err)
 	}
+	look := a.exam.hop(ctx, hop, via, timeout)
 	began := time.Now()
 	nc, err := a.reach(ctx, hop, via, timeout)
+	look.reached(ctx, time.Since(began), err)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := a.handshake(ctx, hop, newWire(nc), keys, timeout)
+	conn, err := a.handshake(ctx, hop, look.over(newWire(nc)), keys, timeout, look)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +139,8 @@ func (a *attempt) reach(ctx context.Context, hop *Hop, via *Conn, timeout time.D
 }
 
 // handshake authenticates both sides over w, which it closes where it fails.
-func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, keys *hostKeys, timeout time.Duration) (*Conn, error) {
+func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, keys *hostKeys, timeout time.Duration,
+	look *hopLook) (conn *Conn, err error) {
 	// A watchdog closes the wire: deadlines of the wire would have to be taken off again, and a stream through another hop
 	// has none that interrupt a write.
 	var timedOut, trusted atomic.Bool
@@ -144,11 +152,14 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, keys *hostKe
 	authTimeout := max(timeout, minAuthTimeout)
 	ring := loadKeyring(ctx, hop, a.agents, time.Now().Add(timeout+authTimeout))
 	defer ring.close()
+	defer func() { look.shook(ctx, ring, err) }()
 	config := &ssh.ClientConfig{
 		User:              hop.User,
 		HostKeyAlgorithms: keys.algorithms(),
 		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
-			if err := keys.check(host, remote, key); err != nil {
+			err := keys.check(host, remote, key)
+			look.judged(key, err)
+			if err != nil {
 				return err
 			}
 			if watchdog.Reset(authTimeout) {

@@ -9,12 +9,15 @@
 // same time (sshd allows only MaxSessions commands on each), watches that they live, and is the carrier over SSH. The Pool
 // hands out Hosts and shares one Link among all that go to the same Target.
 //
+// Dialer.Diagnose goes the same way with the same code, and tells what it meets: a hopLook hears of each step (it is nil in a plain dial),
+// and a connLook tries on the last connection what the server allows. It shares nothing with the Pool.
+//
 // # The shell half
 //
 // A shellHost is the Host over any carrier, with nothing at the far side but a POSIX shell; localCarrier is the carrier that is this
 // machine, and NewLocal its Host. The only command lines are shellCommand and, for a Host of AsRoot, rootCommand. All else is a script
-// (files in scripts/, put together by type script) on standard input, each word quoted, so that any login shell will do and no process table shows it. A talk is one
-// such exchange: it skips what login scripts print before our random marker, and bounds what comes behind it.
+// (files in scripts/, put together by type script) on standard input, each word quoted, so that any login shell will do and no process
+// table shows it. A talk is one such exchange: it skips what login scripts print before our random marker, and bounds what comes behind it.
 //
 // Start's script (start.sh) writes the process's identity into the workspace and then becomes the program (exec), so that sshd tells
 // the program's own exit. It leaves a lifeline beside it, a subshell that holds the channel's standard input. End of file there
@@ -35,8 +38,8 @@
 //   - Operations that x/crypto cannot abandon (opening a channel, a request that wants a reply, a write, a close) run in a
 //     goroutine of their own, which ends with the answer or with the Conn. Who asked for them may go on before.
 //   - A shellHost has none of its own. A process has one, which waits for its channel's end, and two more for some seconds once its
-//     standard input has been closed. A talk has up to four (it writes, and
-//     reads two streams, bounded by a context), which end with the call, or, where the connection is silently dead, with it.
+//     standard input has been closed. A talk has up to four (it writes, and reads two streams, bounded by a context), which end with
+//     the call, or, where the connection is silently dead, with it.
 //   - localCarrier has one a child, which waits for it; the Host's Release waits for those.
 //
 // Whoever closes waits: Conn.Close, Link.Run and Pool.Run return when all of these have ended.

@@ -23,6 +23,15 @@ var ErrPoolClosed = errors.New("pool closed")
 
 func hinted(err error, hint string) error { return &HintedError{Err: err, Hint: hint} }
 
+// hintOf is the hint that an error brings along, or "".
+func hintOf(err error) string {
+	var h *HintedError
+	if errors.As(err, &h) {
+		return h.Hint
+	}
+	return ""
+}
+
 // classified makes an error that reads as err and is also class, one of this package's Err values.
 func classified(class, err error) error { return &classifiedError{class: class, err: err} }
 

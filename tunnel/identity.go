@@ -20,6 +20,7 @@ type identity struct {
 	signer ssh.Signer    // nil where the private half is missing, locked or refused
 	locked bool          // the private half needs a passphrase
 	note   string        // why the file is of no use; "" where nothing is wrong with it
+	mend   string        // what to do about that
 }
 
 // loadIdentity reads a private key and, where that does not tell, its public half beside it. ok is false where there is
@@ -32,7 +33,7 @@ func loadIdentity(path string) (id identity, ok bool) {
 		id.public = readPublicKey(path + ".pub") // the private half may be in the agent
 		return id, id.public != nil
 	case err != nil:
-		id.note = "cannot be read: " + reason(err)
+		id.note, id.mend = "cannot be read: "+reason(err), "ls -l "+path+" shows whose it is"
 		return id, true
 	}
 	if public := parsePublicKey(data); public != nil {
@@ -48,7 +49,7 @@ func loadIdentity(path string) (id identity, ok bool) {
 
 func (id *identity) parse(data []byte) {
 	if open := tooOpen(id.path); open != "" {
-		id.note = open
+		id.note, id.mend = open, "chmod 600 "+id.path
 		return
 	}
 	signer, err := ssh.ParsePrivateKey(data)
@@ -58,7 +59,7 @@ func (id *identity) parse(data []byte) {
 		id.locked, id.public = true, missing.PublicKey
 	case err != nil:
 		// The library's words may quote the file, so they stay out.
-		id.note = "is no private key that can be read"
+		id.note, id.mend = "is no private key that can be read", "name another IdentityFile in the ssh configuration, or make a key with ssh-keygen"
 	default:
 		id.signer, id.public = signer, signer.PublicKey()
 	}

@@ -207,7 +207,7 @@ func FuzzStreams(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, size := range []int{16, 4096} {
 			r := bufioReader(data, size)
-			noise, err := skipNoise(r, mark)
+			noise, total, err := skipNoise(r, mark)
 			at := bytes.Index(data, []byte(string(mark)+"B\n"))
 			if (err == nil) != (at >= 0) {
 				t.Fatalf("%d, %v", at, err)
@@ -215,8 +215,8 @@ func FuzzStreams(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			if !bytes.HasSuffix(data[:at], noise) {
-				t.Fatalf("noise %q", noise)
+			if !bytes.HasSuffix(data[:at], noise) || total != at {
+				t.Fatalf("noise %q, %d bytes of %d", noise, total, at)
 			}
 			rest := data[at+len(mark)+2:]
 			out, _, err := readToEnd(r, mark, 1<<20, false)

@@ -33,6 +33,7 @@ type talk struct {
 	ch             channel
 	mark           marker
 	stdout, stderr *bufio.Reader
+	noise          int // bytes that the login printed before the marker, on both streams
 }
 
 // talk opens a channel, sends body and waits for the marker on both streams. Afterwards the far shell has read the whole script.
@@ -44,17 +45,18 @@ func (h *shellHost) talk(ctx context.Context, body string, mark marker, lateStde
 	t := &talk{ch: ch, mark: mark, stdout: bufio.NewReaderSize(ch.Stdout(), talkBuffer), stderr: bufio.NewReaderSize(ch.Stderr(), talkBuffer)}
 	var sendErr, outErr, errErr error
 	var outNoise, errNoise []byte
+	var outTotal, errTotal int
 	err = within(ctx, ch, func() error {
 		var wg sync.WaitGroup
 		wg.Go(func() { _, sendErr = io.WriteString(ch.Stdin(), mark.frame(body, lateStderr)) })
 		wg.Go(func() {
-			if outNoise, outErr = skipNoise(t.stdout, mark); errors.Is(outErr, errTooMuch) {
+			if outNoise, outTotal, outErr = skipNoise(t.stdout, mark); errors.Is(outErr, errTooMuch) {
 				ch.Close() // or stderr would have to end by itself
 			}
 		})
 		wg.Go(func() {
 			// A script that says on stdout why it cannot go on ends without its marker here, and so does a shell that fails.
-			if errNoise, errErr = skipNoise(t.stderr, mark); errors.Is(errErr, errTooMuch) {
+			if errNoise, errTotal, errErr = skipNoise(t.stderr, mark); errors.Is(errErr, errTooMuch) {
 				ch.Close()
 			}
 		})
@@ -64,6 +66,7 @@ func (h *shellHost) talk(ctx context.Context, body string, mark marker, lateStde
 	if err != nil {
 		return nil, fmt.Errorf("run shell: %w", err)
 	}
+	t.noise = outTotal + errTotal
 	if outErr == nil && errErr != nil && lateStderr {
 		return t, &earlyEnd{text: cleanText(string(errNoise), maxErrorText)}
 	}
@@ -109,28 +112,27 @@ func within(ctx context.Context, ch channel, do func() error) error {
 	return ctx.Err()
 }
 
-// skipNoise reads up to and with the marker's line. It gives the last of what it skipped, for an error's text.
-func skipNoise(r *bufio.Reader, mark marker) (tail []byte, err error) {
+// skipNoise reads up to and with the marker's line. It gives the last of what it skipped, for an error's text, and how much that was.
+func skipNoise(r *bufio.Reader, mark marker) (tail []byte, total int, err error) {
 	want := []byte(string(mark) + "B\n")
-	total := 0
 	for {
 		// Peek what is buffered, at least one byte.
 		if _, err := r.Peek(1); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = errNoMarker
 			}
-			return tail, err
+			return tail, total, err
 		}
 		chunk, _ := r.Peek(r.Buffered())
 		before := len(tail)
 		tail = append(tail, chunk...)
 		if at := bytes.Index(tail, want); at >= 0 {
 			r.Discard(at + len(want) - before)
-			return tail[:at], nil
+			return tail[:at], total + at - before, nil
 		}
 		r.Discard(len(chunk))
 		if total += len(chunk); total > maxNoise {
-			return tail, errTooMuch
+			return tail, total, errTooMuch
 		}
 		if keep := maxErrorText; len(tail) > keep {
 			tail = append(tail[:0], tail[len(tail)-keep:]...)

@@ -10,7 +10,8 @@ import (
 // last heard and whether reading has failed, which tells a lost connection from a stream that the peer ended.
 type wire struct {
 	net.Conn
-	quick  func() // asks the system to acknowledge at once; nil where it cannot
+	quick  func()       // asks the system to acknowledge at once; nil where it cannot
+	heed   func([]byte) // is shown what is read, before anybody else; nil where nobody wants to see it
 	born   time.Time
 	heard  atomic.Int64 // time of the last read, as time since born
 	closed atomic.Bool  // by us
@@ -36,6 +37,9 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.heard.Store(int64(time.Since(w.born)))
 		if w.quick != nil {
 			w.quick()
+		}
+		if w.heed != nil {
+			w.heed(p[:n])
 		}
 	}
 	if err != nil {

@@ -43,6 +43,21 @@ func DisconnectRequest(seq int) Message {
 	})
 }
 
+// OutputEvent shows a line of the broker's own in the front end's console. Like all events here it has no seq of its own: a front end
+// needs one to answer a request, and Delve numbers none of its messages either.
+func OutputEvent(line string) Message {
+	return encode(&dap.OutputEvent{Event: event("output"), Body: dap.OutputEventBody{Category: "console", Output: line + "\n"}})
+}
+
+// TerminatedEvent says that the session is over.
+func TerminatedEvent() Message {
+	return encode(&dap.TerminatedEvent{Event: event("terminated")})
+}
+
+func event(name string) dap.Event {
+	return dap.Event{ProtocolMessage: dap.ProtocolMessage{Type: "event"}, Event: name}
+}
+
 func encode(v any) Message {
 	body, err := json.Marshal(v)
 	if err != nil {

@@ -26,11 +26,16 @@ func Replace(m Message, value []byte, path ...string) (out Message, ok bool) {
 		at = p.to
 	}
 	patched = append(patched, body[at:]...)
+	return reframe(m, patched)
+}
+
+// reframe gives m another body. Of the header only the number in Content-Length changes.
+func reframe(m Message, patched []byte) (Message, bool) {
 	num, err := lengthValue(m.Raw[:m.body])
 	if err != nil {
 		return m, false
 	}
-	raw := make([]byte, 0, len(m.Raw)+len(patched)-len(body)+8)
+	raw := make([]byte, 0, m.body+len(patched)+8)
 	raw = append(raw, m.Raw[:num.from]...)
 	raw = strconv.AppendInt(raw, int64(len(patched)), 10)
 	raw = append(raw, m.Raw[num.to:m.body]...)

@@ -130,6 +130,16 @@ func (c *Client) Events(ctx context.Context, follow bool) iter.Seq2[Event, error
 // Hosts lists the hosts of the ssh configuration.
 func (c *Client) Hosts(ctx context.Context) ([]Host, error) { return get[[]Host](ctx, c, "/hosts") }
 
+// HostNames lists the hosts of the ssh configuration by name only, which is quick.
+func (c *Client) HostNames(ctx context.Context) ([]string, error) {
+	hosts, err := get[[]Host](ctx, c, "/hosts?names=true")
+	names := make([]string, 0, len(hosts))
+	for _, h := range hosts {
+		names = append(names, h.Name)
+	}
+	return names, err
+}
+
 // Stop asks the daemon to close what it has and end. It returns once the daemon has begun to; its socket is gone when it has ended.
 func (c *Client) Stop(ctx context.Context) error {
 	_, err := do[struct{}](ctx, c, http.MethodPost, "/stop", struct{}{})

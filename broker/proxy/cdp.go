@@ -51,6 +51,8 @@ func (c *client) serveCDP(run, ctx context.Context, br *bufio.Reader) {
 
 func (c *client) serveWebsocket(run, ctx context.Context, br *bufio.Reader, request []byte) {
 	err := c.withServer(run, ctx, c.p.cfg.Dial, func(far net.Conn) string {
+		down := &frames{c: c}
+		c.lend(down)
 		return c.duplex(far,
 			func() error {
 				if _, err := far.Write(request); err != nil {
@@ -58,7 +60,10 @@ func (c *client) serveWebsocket(run, ctx context.Context, br *bufio.Reader, requ
 				}
 				return forward(far, br)
 			},
-			func() error { return forward(c.front, far) }, nil)
+			func() error {
+				defer down.end()
+				return forward(down, far)
+			}, nil)
 	})
 	if err != nil {
 		c.refuseHTTP(http.StatusBadGateway, err.Error())

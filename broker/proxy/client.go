@@ -12,11 +12,14 @@ import (
 	"time"
 )
 
-// client is one accepted connection. Only its first goroutine uses it, but for attached, which Proxy.mu guards.
+// client is one accepted connection. Only its first goroutine uses it, but for attached and voice, which Proxy.mu guards, and for what
+// is written to front, which the pen orders.
 type client struct {
 	p        *Proxy
 	front    net.Conn
 	cancel   context.CancelFunc
+	pen      pen
+	voice    voice // nil while there are no words for the front end
 	attached bool
 	known    bool // identified was called
 }
@@ -79,8 +82,8 @@ func (c *client) withServer(run, ctx context.Context, dial func(context.Context)
 	defer far.Close()
 	defer context.AfterFunc(ctx, func() { far.Close() })()
 	c.p.gate.reached()
-	if !c.p.settle(c) {
-		return errEnded
+	if err := c.p.settle(c); err != nil {
+		return err
 	}
 	c.p.events.arrive()
 	ending := endBroker

@@ -43,9 +43,10 @@ func (c *client) serveDAP(run, ctx context.Context, br *bufio.Reader) {
 	}
 	err = c.withServer(run, ctx, c.p.cfg.Dial, func(far net.Conn) string {
 		d.far = far
+		c.lend(d)
 		var parting func(<-chan struct{})
 		if d.seat != nil {
-			parting = d.farewell
+			parting = d.part
 		}
 		return c.duplex(far, func() error { return d.up(ctx, r, first, env) }, d.down, parting)
 	})
@@ -72,16 +73,22 @@ type dapRelay struct {
 	parted    bool // up's: the front end sent disconnect
 	frontGone atomic.Bool
 	left      chan struct{} // closed by down once the server has answered a disconnect
+
+	// guarded by the client's pen
+	greeted bool // the server has answered initialize: before that, nothing may be said
+	over    bool // the front end knows that the session is over
 }
 
 // up forwards from the front end to the server.
 func (d *dapRelay) up(ctx context.Context, r *dap.Reader, m dap.Message, env dap.Envelope) (err error) {
 	for {
 		if err := d.check(ctx, m, env); err != nil {
-			_, _ = d.c.front.Write(dap.ErrorResponse(env.Seq, env.Command, err.Error()).Raw)
+			_ = d.write(dap.ErrorResponse(env.Seq, env.Command, err.Error()), dap.Envelope{})
 			return refusal{err}
 		}
-		if _, err := d.far.Write(m.Raw); err != nil {
+		if reason := d.c.p.refuses(env); reason != nil {
+			_ = d.write(dap.ErrorResponse(env.Seq, env.Command, reason.Error()), dap.Envelope{})
+		} else if _, err := d.far.Write(d.c.p.adapt(m, env).Raw); err != nil {
 			return err
 		}
 		if m, err = r.Next(); err != nil {
@@ -141,9 +148,9 @@ func (d *dapRelay) down() error {
 			d.deny(env, err)
 			continue
 		}
-		m = d.redirect(m, env)
+		m = d.c.p.modest(d.redirect(m, env), env)
 		if !d.frontGone.Load() {
-			if _, err := d.c.front.Write(m.Raw); err != nil {
+			if err := d.write(m, env); err != nil {
 				if d.seat == nil {
 					return err
 				}
@@ -158,10 +165,10 @@ func (d *dapRelay) down() error {
 	}
 }
 
-// farewell lets a server that serves one front end know that this one has gone, and waits until it has taken note. debugpy closes
+// part lets a server that serves one front end know that this one has gone, and waits until it has taken note. debugpy closes
 // its connection before it has let go of the process, and refuses who comes in between (measured with 1.6.3); its answer to disconnect
 // comes after.
-func (d *dapRelay) farewell(downDone <-chan struct{}) {
+func (d *dapRelay) part(downDone <-chan struct{}) {
 	d.frontGone.Store(true)
 	d.seat.leave()
 	if !d.parted {
@@ -207,4 +214,35 @@ func (d *dapRelay) redirect(m dap.Message, env dap.Envelope) dap.Message {
 		m, _ = dap.Replace(m, port, append(parent[:len(parent):len(parent)], "port")...)
 	}
 	return m
+}
+
+// write writes one message to the front end.
+func (d *dapRelay) write(m dap.Message, env dap.Envelope) error {
+	d.c.pen.hold()
+	defer d.c.pen.drop()
+	_, err := d.c.front.Write(m.Raw)
+	switch {
+	case env.Type == "response" && env.Command == "initialize":
+		d.greeted = true
+	case env.Type == "event" && env.Event == "terminated":
+		d.over = true
+	}
+	return err
+}
+
+func (d *dapRelay) line(text string) []byte {
+	if !d.greeted || d.over {
+		return nil
+	}
+	return dap.OutputEvent(text).Raw
+}
+
+// farewell ends the session in the front end. What the server says meanwhile is still passed on, its answer to the front end's disconnect
+// above all.
+func (d *dapRelay) farewell(reason string) []byte {
+	if !d.greeted || d.over {
+		return nil
+	}
+	d.over = true
+	return append(dap.OutputEvent(reason).Raw, dap.TerminatedEvent().Raw...)
 }

@@ -4,7 +4,8 @@
 // enough to know that it is a front end, and only then dials: a port scan never reaches the debug server, some of which are wedged by
 // one. After that it forwards, each protocol message in one write where it knows the messages (DAP, JDWP), bytes as they come where it
 // does not need to (websocket frames of CDP, Delve's JSON-RPC). Bytes are never re-encoded; the only values that change are the host
-// and port in which debugpy tells a front end where a subprocess is to be found, and those in /json of an inspector.
+// and port in which debugpy tells a front end where a subprocess is to be found, those in /json of an inspector, and for a program that ran
+// before the session what a front end says of it at attach and disconnect (running.go): it can neither be ended nor replaced.
 //
 // Goroutines: Run accepts; each connection has one that reads the front end and, once attached, one that reads the server. The last
 // client's first goroutine also runs AfterLast. Run returns when all have ended.

@@ -12,6 +12,8 @@ const (
 	hangUpTime   = 2 * time.Second  // for a server to end its side after the front end has
 	lingerTime   = time.Second      // for a front end to read what we wrote before we close
 	writeTime    = 5 * time.Second  // for a refusal to be taken
+	dismissTime  = 2 * time.Second  // for the front ends to take the news that the session ends
+	leaveTime    = time.Second      // for them to leave by themselves then
 	relistenTime = 5 * time.Second  // for a JVM to listen again after a detach
 	relistenStep = 100 * time.Millisecond
 	handoverTime = 500 * time.Millisecond // for the end of a front end's old connection to be seen when its new one is there already

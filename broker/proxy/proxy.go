@@ -34,7 +34,12 @@ type Config struct {
 	RPC bool
 	// OneClient refuses a further front end while one is there. Subprocesses of a debugpy session are not further front ends.
 	OneClient bool
-	Dial      func(ctx context.Context) (net.Conn, error) // to the debug server; its conn should have CloseWrite
+	// AttachSet are members that the arguments of a DAP attach get, whatever stood there, and AttachDrop those that are taken out of them.
+	AttachSet  map[string]any
+	AttachDrop []string
+	// NeverTerminate: the program was there before the session. DAP front ends can neither end it nor start another.
+	NeverTerminate bool
+	Dial           func(ctx context.Context) (net.Conn, error) // to the debug server; its conn should have CloseWrite
 	// BeforeFirst runs before the first front end of a round is let in, AfterLast when the last one has gone; both may be nil and
 	// are given 15 s. No front end is let in meanwhile. An error of BeforeFirst refuses the front end, one of AfterLast is logged.
 	// AfterLast does not run when Run or Drain ends the round.
@@ -61,10 +66,10 @@ type Proxy struct {
 	pending chan struct{}
 	wg      sync.WaitGroup
 
-	mu       sync.Mutex
-	conns    map[*client]struct{}
-	changed  chan struct{} // closed at each change of conns
-	draining bool
+	mu      sync.Mutex
+	conns   map[*client]struct{}
+	changed chan struct{} // closed at each change of conns
+	closing error         // why newcomers are refused
 }
 
 // New returns a Proxy that does nothing until Run.
@@ -126,7 +131,7 @@ func (p *Proxy) Unsettled() bool { return p.gate.unsettled() }
 func (p *Proxy) Drain(ctx context.Context) {
 	p.gate.retire()
 	p.mu.Lock()
-	p.draining = true
+	p.closing = errEnded
 	for c := range p.conns {
 		if !c.attached {
 			c.cancel()
@@ -159,12 +164,12 @@ func (p *Proxy) Drain(ctx context.Context) {
 // admit starts the goroutine of a connection, if there is room for one.
 func (p *Proxy) admit(run context.Context, conn net.Conn) {
 	ctx, cancel := context.WithCancel(run)
-	c := &client{p: p, front: prompt(conn), cancel: cancel}
+	c := &client{p: p, front: prompt(conn), pen: newPen(), cancel: cancel}
 	p.mu.Lock()
 	reason := ""
 	switch {
-	case p.draining:
-		reason = "the program has ended"
+	case p.closing != nil:
+		reason = p.closing.Error()
 	case len(p.conns) >= maxConns:
 		reason = "too many connections"
 	}
@@ -204,12 +209,12 @@ func (p *Proxy) forget(c *client) {
 	p.changed = make(chan struct{})
 }
 
-// settle marks a client as attached: Drain lets it stay. It returns false if Drain was faster.
-func (p *Proxy) settle(c *client) bool {
+// settle marks a client as attached: Drain lets it stay. It returns an error if Drain or Dismiss was faster.
+func (p *Proxy) settle(c *client) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c.attached = !p.draining
-	return c.attached
+	c.attached = p.closing == nil
+	return p.closing
 }
 
 // sleep waits, unless ctx is done first.

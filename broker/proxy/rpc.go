@@ -24,9 +24,13 @@ func (c *client) serveRPC(run, ctx context.Context, br *bufio.Reader) {
 		}
 	}
 	c.identified()
+	up := func(far net.Conn) error { return forward(far, br) }
+	if c.p.cfg.NeverTerminate {
+		up = func(far net.Conn) error { return forwardGently(far, br) }
+	}
 	err := c.withServer(run, ctx, c.p.cfg.Dial, func(far net.Conn) string {
 		return c.duplex(far,
-			func() error { return forward(far, br) },
+			func() error { return up(far) },
 			func() error { return forward(c.front, far) }, nil)
 	})
 	if err != nil { // JSON-RPC has an error for each request, but dlv shows none before its first answer

@@ -122,14 +122,17 @@ Exit codes and error codes: brokerctl help errors`,
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(a.flagError)
 	root.SetHelpCommand(a.helpCommand())
-	root.AddCommand(a.openCommand(), a.listCommand(), a.showCommand(), a.closeCommand(), a.logsCommand(), a.eventsCommand(),
-		a.hostsCommand(), a.stopCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.openCommand(), a.listCommand(), a.showCommand(), a.closeCommand(), a.extendCommand(), a.logsCommand(),
+		a.eventsCommand(), a.ideCommand(), a.hostsCommand(), a.psCommand(), a.doctorCommand(), a.serviceCommand(), a.stopCommand(),
+		a.versionCommand(), a.completionCommand())
 	return root
 }
 
-// helpOutput is where help goes: stdout is only for JSON where JSON is asked for.
+// helpOutput is where help goes: stdout is only for JSON where JSON is asked for. What a shell asks for completion is about a command line,
+// whose --json is not meant for the answer.
 func (a *app) helpOutput() io.Writer {
-	if jsonAsked(a.args) {
+	completing := len(a.args) > 0 && (a.args[0] == cobra.ShellCompRequestCmd || a.args[0] == cobra.ShellCompNoDescRequestCmd)
+	if jsonAsked(a.args) && !completing {
 		return a.stderr
 	}
 	return a.stdout

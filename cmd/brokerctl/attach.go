@@ -1,14 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/cmd/brokerctl/ide"
 )
 
 // opened is what open says of a session that is ready, clean.
@@ -40,79 +38,22 @@ func opened(t terminal, s api.Session) string {
 // hint is how one front end attaches.
 type hint struct{ frontEnd, text string }
 
-// hints tells how to attach to s. The keys are those of each front end's own configuration; VS Code's are debugpy's
-// pathMappings, vscode-go's substitutePath, and js-debug's localRoot and remoteRoot. JDWP has no paths.
+// hints tells how to attach to s in one line each: the terminal's own debugger, Chrome, and VS Code's entry. `brokerctl ide` has the rest,
+// made by the same package.
 func hints(s api.Session) []hint {
-	host, portText, err := net.SplitHostPort(s.Local)
-	port, perr := strconv.Atoi(portText)
-	if err != nil || perr != nil {
-		return nil
-	}
-	c := vscode{Name: hostName(s) + ":" + s.Lang, Request: "attach"}
-	var others []hint
-	switch s.Lang {
-	case "python":
-		c.Type = "debugpy"
-		c.Connect = &endpoint{host, port}
-		for _, m := range s.Map {
-			c.PathMappings = append(c.PathMappings, roots{m.Local, m.Remote})
+	var all []hint
+	for _, f := range []string{"cli", "chrome", "vscode"} {
+		c, err := ide.Make(f, s)
+		switch {
+		case err != nil: // this front end is not for this language
+		case f == "cli":
+			name, _, _ := strings.Cut(c.Text, " ")
+			all = append(all, hint{name, strings.TrimSpace(c.Text)})
+		case f == "chrome":
+			all = append(all, hint{"Chrome", "chrome://inspect, Configure, add " + strings.TrimSpace(c.Text)})
+		default:
+			all = append(all, hint{"VS Code", c.Line()})
 		}
-	case "go":
-		c.Type, c.Mode, c.DebugAdapter, c.Host, c.Port = "go", "remote", "dlv-dap", host, port
-		for _, m := range s.Map {
-			c.SubstitutePath = append(c.SubstitutePath, substitution{m.Local, m.Remote})
-		}
-		others = []hint{{"dlv", "dlv connect " + s.Local}}
-	case "node":
-		c.Type, c.Address, c.Port = "node", host, port
-		if len(s.Map) > 0 {
-			c.LocalRoot, c.RemoteRoot = s.Map[0].Local, s.Map[0].Remote
-		}
-		others = []hint{{"Chrome", "chrome://inspect, Configure, add " + s.Local}}
-	case "java":
-		c.Type, c.HostName, c.Port = "java", host, port
-		others = []hint{{"jdb", "jdb -attach " + s.Local}}
-	default:
-		return nil
 	}
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if e.Encode(c) != nil {
-		return others
-	}
-	return append(others, hint{"VS Code", strings.TrimSpace(b.String())})
-}
-
-// vscode is an entry of launch.json's "configurations", of any of the four languages.
-type vscode struct {
-	Name           string         `json:"name"`
-	Type           string         `json:"type"`
-	Request        string         `json:"request"`
-	Mode           string         `json:"mode,omitempty"`
-	DebugAdapter   string         `json:"debugAdapter,omitempty"`
-	Connect        *endpoint      `json:"connect,omitempty"`
-	Host           string         `json:"host,omitempty"`
-	HostName       string         `json:"hostName,omitempty"`
-	Address        string         `json:"address,omitempty"`
-	Port           int            `json:"port,omitempty"`
-	PathMappings   []roots        `json:"pathMappings,omitempty"`
-	SubstitutePath []substitution `json:"substitutePath,omitempty"`
-	LocalRoot      string         `json:"localRoot,omitempty"`
-	RemoteRoot     string         `json:"remoteRoot,omitempty"`
-}
-
-type endpoint struct {
-	Host string `json:"host"`
-	Port int    `json:"port"`
-}
-
-type roots struct {
-	Local  string `json:"localRoot"`
-	Remote string `json:"remoteRoot"`
-}
-
-type substitution struct {
-	From string `json:"from"`
-	To   string `json:"to"`
+	return all
 }

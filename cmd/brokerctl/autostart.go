@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/configs/service"
 )
 
 // How long starting a daemon may take, and how long somebody else's start is waited for.
@@ -44,6 +46,11 @@ func (p place) start(ctx context.Context, c *api.Client, env func(string) string
 	if info, err := ask(ctx, c); !notRunning(err) {
 		return info, err
 	}
+	if m := p.startService(ctx, env); m != nil {
+		if info, err := p.answers(ctx, c, m); err == nil {
+			return info, nil
+		}
+	}
 	program, err := p.brokerd()
 	if err != nil {
 		return api.DaemonInfo{}, err
@@ -58,6 +65,34 @@ func (p place) start(ctx context.Context, c *api.Client, env func(string) string
 		return api.DaemonInfo{}, &api.Error{Code: api.CodeDaemon, Message: fmt.Sprintf("start brokerd: %v", err), Hint: "install brokerd beside brokerctl, or name it in the configuration: brokerd = \"/path\""}
 	}
 	return p.ready(ctx, c, pid, words)
+}
+
+// startService starts the daemon through the service where one is installed for this place, so that it is the service's from then on
+// and not a second one beside it. It returns the service's manager, nil where there is none or it does not start: the daemon that we start
+// ourselves then tells why.
+func (p place) startService(ctx context.Context, env func(string) string) manager {
+	m, err := newManager(env)
+	if err != nil {
+		return nil
+	}
+	_, have, err := installed(m)
+	if err != nil || have == nil {
+		return nil
+	}
+	if socket, _ := service.Socket(m.kind(), have); socket != p.socket {
+		return nil
+	}
+	if p.configGiven || p.sshConfig != "" { // the service's may be others
+		if want, err := p.rendered(m, env); err != nil || !bytes.Equal(have, want) {
+			return nil
+		}
+	}
+	bounded, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if m.start(bounded) != nil {
+		return nil
+	}
+	return m
 }
 
 // spawn starts program detached from us: nothing of the terminal that we run in reaches it, and it keeps no directory busy.

@@ -24,7 +24,7 @@ server that --port named is not ours, and runs on. A session that is closed alre
 local port is gone, and the clean-up follows at the next connect; the exit status is then 5.`,
 		Example: `  brokerctl close k3f9x2
   brokerctl close --all --json`,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeSessions(false, 0),
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case all && len(args) > 0:
@@ -54,7 +54,10 @@ local port is gone, and the clean-up follows at the next connect; the exit statu
 					a.say("no sessions")
 				}
 			}
-			return a.closed(ctx, closeEach(ctx, c, distinct(args)))
+			p := a.startProgress("closing " + strings.Join(args, ", "))
+			outcomes := closeEach(ctx, c, distinct(args))
+			p.stop()
+			return a.closed(ctx, outcomes)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every session")
@@ -146,6 +149,9 @@ func (a *app) closed(ctx context.Context, all []outcome) error {
 				if err := a.print("closed " + clean(o.ID) + "\n"); err != nil {
 					return err
 				}
+				if len(o.Left) > 0 { // without an error: nobody can remove it
+					a.warn("it stays there: " + strings.Join(o.Left, ", "))
+				}
 			}
 		}
 		for _, e := range failed {
@@ -166,8 +172,6 @@ func (o outcome) failure(ctx context.Context) *api.Error {
 		e = *classify(ctx, o.err)
 	case o.Error != nil:
 		e = *o.Error
-	case len(o.Left) > 0:
-		e = api.Error{Code: api.CodeCleanUp, Message: "left there: " + strings.Join(o.Left, ", "), Hint: "remove it by hand; brokerctl show " + o.ID + " tells where"}
 	default:
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/tailscale/peercred"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/configs/service"
 )
 
 // The waits for what a daemon answers from memory, and for what it asks a host.
@@ -150,7 +151,7 @@ func (p place) fits(info api.DaemonInfo) error {
 		return &api.Error{
 			Code:    api.CodeVersion,
 			Message: fmt.Sprintf("brokerd %s speaks version %d of the API, brokerctl %d", info.Version, info.API, api.Version),
-			Hint:    "end it, and the next command starts the right one: brokerctl stop",
+			Hint:    restartHint(info),
 		}
 	}
 	switch {
@@ -160,6 +161,18 @@ func (p place) fits(info api.DaemonInfo) error {
 		return otherConfig("the ssh configuration", info.SSHConfig, p.sshConfig)
 	}
 	return nil
+}
+
+// restartHint tells how the right daemon comes to run.
+func restartHint(info api.DaemonInfo) string {
+	switch service.Manager(info.Service) {
+	case service.Systemd:
+		return "restart the service, which closes the sessions: systemctl --user restart debugbroker; if it is an old one, brokerctl service install --force"
+	case service.Launchd:
+		return fmt.Sprintf("restart the service, which closes the sessions: launchctl kickstart -k gui/%d/%s; if it is an old one, brokerctl service install --force", os.Getuid(), service.Label)
+	default:
+		return "end it, and the next command starts the right one: brokerctl stop"
+	}
 }
 
 func otherConfig(what, has, want string) error {

@@ -9,6 +9,8 @@
 //   - With --json, stdout holds JSON and nothing else; words for people go to stderr.
 //   - Nothing that came from the daemon reaches a terminal but through clean or cleanText (term.go).
 //   - Nothing is sent to a socket whose owner or listener is neither us nor root (connect.go).
+//   - Completion never starts a daemon, connects to no host and offers only what the command line could take (complete.go).
+//   - The one file outside the state directory that it writes is the service's, and never over one that it has not written (servicefile.go).
 //   - Arguments are judged before a daemon is looked for: wrong usage never starts one.
 //   - Every wait is bounded, but for those that the user asked for (--watch, -f) and open's, which the daemon bounds.
 package main

@@ -21,6 +21,8 @@ import (
 //	lost       opens; cannot be reached when it is closed
 //	evil       opens; everything it says is hostile to terminals
 //	slow       is being connected to until the request ends or somebody closes it
+//	empty      has nothing that can be debugged
+//	crowd      has many programs
 //	auth, unreachable, missing-tool, program-ended, …   fails with that code
 type fakeDaemon struct {
 	info api.DaemonInfo
@@ -54,14 +56,17 @@ func (f *fakeDaemon) serve(l net.Listener) (stop func()) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/info", func(w http.ResponseWriter, _ *http.Request) { answer(w, f.info) })
 	for pattern, h := range map[string]http.HandlerFunc{
-		"POST /v1/sessions":            f.open,
-		"GET /v1/sessions":             f.list,
-		"GET /v1/sessions/{id}":        f.show,
-		"POST /v1/sessions/{id}/close": f.close,
-		"GET /v1/sessions/{id}/logs":   f.logs,
-		"GET /v1/events":               f.events,
-		"GET /v1/hosts":                f.hosts,
-		"POST /v1/stop":                f.stop,
+		"POST /v1/sessions":             f.open,
+		"GET /v1/sessions":              f.list,
+		"GET /v1/sessions/{id}":         f.show,
+		"POST /v1/sessions/{id}/close":  f.close,
+		"POST /v1/sessions/{id}/extend": f.extend,
+		"GET /v1/sessions/{id}/logs":    f.logs,
+		"GET /v1/events":                f.events,
+		"GET /v1/hosts":                 f.hosts,
+		"POST /v1/processes":            f.processes,
+		"POST /v1/doctor":               f.doctor,
+		"POST /v1/stop":                 f.stop,
 	} {
 		mux.HandleFunc(pattern, f.checked(h))
 	}
@@ -172,6 +177,12 @@ func fakeSession(id string, req api.OpenRequest) api.Session {
 		Map: append([]api.PathMap{}, req.Map...), Created: time.Now(), Expires: time.Now().Add(8 * time.Hour), Policy: "full", Reason: req.Reason,
 		Link: &api.Link{State: "up", RTT: 12.5},
 	}
+	switch {
+	case req.Port != 0:
+		s.Mode, s.Remote = "port", fmt.Sprintf("127.0.0.1:%d", req.Port)
+	case req.PID != 0:
+		s.Mode, s.PID, s.Command = "attach", &req.PID, []string{"python3", "their.py"}
+	}
 	if req.Host == "slow" {
 		s.Phase = api.PhaseOpening
 	}
@@ -274,6 +285,7 @@ func (f *fakeDaemon) close(w http.ResponseWriter, r *http.Request) {
 	switch s.Host {
 	case "dirty":
 		c.Left = []string{"/tmp/x", "pid 7"}
+		c.Error = &api.Error{Code: api.CodeCleanUp, Message: "left there: /tmp/x, pid 7", Hint: "remove it by hand"}
 	case "lost":
 		c.Left = []string{"/tmp/y"}
 		c.Error = &api.Error{Code: api.CodeUnreachable, Message: "connect to lost: timed out", Hint: "it is cleaned up at the next connect"}
@@ -281,6 +293,23 @@ func (f *fakeDaemon) close(w http.ResponseWriter, r *http.Request) {
 	s.Phase = api.PhaseClosed
 	f.set(s)
 	answer(w, c)
+}
+
+func (f *fakeDaemon) extend(w http.ResponseWriter, r *http.Request) {
+	var req api.ExtendRequest
+	s, _ := f.get(r.PathValue("id"))
+	switch err := json.NewDecoder(r.Body).Decode(&req); {
+	case err != nil:
+		fail(w, &api.Error{Code: api.CodeUsage, Message: err.Error()})
+	case s.ID == "":
+		unknown(w, r)
+	case s.Phase.Ended():
+		fail(w, &api.Error{Code: api.CodeEnded, Message: "session " + s.ID + " is " + string(s.Phase), Hint: "open it anew"})
+	default:
+		s.Expires = time.Now().Add(req.TTL)
+		f.set(s)
+		answer(w, s)
+	}
 }
 
 func (f *fakeDaemon) logs(w http.ResponseWriter, r *http.Request) {
@@ -314,6 +343,60 @@ func (f *fakeDaemon) hosts(w http.ResponseWriter, _ *http.Request) {
 		{Name: "web1", HostName: "web1.example.com", User: "me", Port: 22, Link: &api.Link{State: "up"}, Sessions: 1},
 		{Name: "db", HostName: "10.0.0.2", User: "root", Port: 2222},
 	})
+}
+
+func (f *fakeDaemon) processes(w http.ResponseWriter, r *http.Request) {
+	var req api.ProcessesRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		fail(w, &api.Error{Code: api.CodeUsage, Message: err.Error()})
+		return
+	}
+	if e := (&api.Error{Code: api.Code(req.Host), Message: "it is " + req.Host, Hint: "do " + req.Host}); knownCode(e.Code) {
+		fail(w, e)
+		return
+	}
+	at := func(s string) *string { return &s }
+	var list []api.Process
+	switch req.Host {
+	case "empty":
+	case "evil":
+		list = []api.Process{{PID: 7, Lang: "python", Command: []string{evil, "x"}, User: evil, Listening: at(evil), Tracer: &api.Tracer{PID: 8, Command: evil}, Container: evil, Cwd: evil}}
+	case "crowd":
+		for i := range 30 {
+			list = append(list, api.Process{PID: 100 + i, Lang: "python", Command: []string{"python3", fmt.Sprintf("/srv/worker%d.py", i)}, User: "me"})
+		}
+	default:
+		list = []api.Process{
+			{PID: 41, Lang: "go", Command: []string{"/srv/shop", "--listen", ":80"}, User: "me"},
+			{PID: 52, Lang: "python", Command: []string{"python3", "/srv/app.py", "two words"}, User: "me", Cwd: "/srv"},
+			{PID: 53, Lang: "python", Command: []string{"python3", "-m", "debugpy", "--listen", "5678", "w.py"}, User: "me", Listening: at("127.0.0.1:5678"), Server: true},
+			{PID: 60, Lang: "python", Command: []string{"python3", "traced.py"}, User: "me", Tracer: &api.Tracer{PID: 61, Command: "gdb"}},
+			{PID: 70, Lang: "python", Command: []string{"python3", "theirs.py"}, User: "root", Container: "docker 3f2a91c0ffee"},
+			{PID: 80, Lang: "python", Command: []string{"python3", "ours.py"}, User: "me", Session: "s1"},
+			{PID: 90, Lang: "node", User: "me"},
+		}
+		if req.Sudo {
+			list = append(list, api.Process{PID: 91, Lang: "node", Command: []string{"node", "sudo.js"}, User: "root"})
+		}
+	}
+	answer(w, slices.DeleteFunc(list, func(p api.Process) bool { return req.Lang != "" && p.Lang != req.Lang }))
+}
+
+// doctor has something to complain of on any host but "web1".
+func (f *fakeDaemon) doctor(w http.ResponseWriter, r *http.Request) {
+	var req api.DoctorRequest
+	json.NewDecoder(r.Body).Decode(&req)
+	if req.Host == "silent" {
+		return
+	}
+	answer(w, api.Check{Check: "asked", OK: true, Detail: fmt.Sprintf("host %q, local %v, language %q", req.Host, req.Local, req.Lang)})
+	switch req.Host {
+	case "web1", "":
+	case "broken":
+		fail(w, &api.Error{Code: api.CodeStore, Message: "the ledger is damaged", Hint: "none"})
+	default:
+		answer(w, api.Check{Check: "host key", Detail: evil, Hint: evil})
+	}
 }
 
 func (f *fakeDaemon) stop(w http.ResponseWriter, _ *http.Request) {

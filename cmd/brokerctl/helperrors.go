@@ -22,6 +22,7 @@ func meanings() []meaning {
 		{Code: api.CodeUsage, Meaning: "a flag, argument or request that makes no sense"},
 		{Code: api.CodeConfig, Meaning: "the configuration has mistakes, is missing, or is another one than the daemon's"},
 		{Code: api.CodeUnknownSession, Meaning: "no session has this id"},
+		{Code: api.CodeEnded, Meaning: "the session has ended already"},
 		{Code: api.CodeAuth, Meaning: "the host refused our keys, or there is none that can be used without a question"},
 		{Code: api.CodeHostKey, Meaning: "the host's key is unknown, changed or revoked"},
 		{Code: api.CodeUnresolvable, Meaning: "the host's name has no address"},

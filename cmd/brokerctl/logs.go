@@ -20,7 +20,7 @@ func (a *app) logsCommand() *cobra.Command {
   brokerctl logs k3f9x2 -f        # until the session ends
   brokerctl logs k3f9x2 --json`,
 		Args:              oneID,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeSessions(true, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.connect(cmd.Context())
 			if err != nil {

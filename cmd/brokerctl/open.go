@@ -30,6 +30,7 @@ what stands behind "--", which is started under the debug server:
   go       a directory, .go file or import path, which is built there, or an executable
   node     whatever may follow node
   java     whatever may follow java: -cp DIR App, -jar FILE
+With none of these it lets you pick, at a terminal, one of the processes there.
 
 The command returns when the session is ready; the session lives on in brokerd until it is closed or its time is up. Ctrl-C
 before that cancels it and cleans up.`,
@@ -42,22 +43,31 @@ before that cancels it and cleans up.`,
   brokerctl open web1:node --unit shop.service --sudo
   brokerctl open web1:python --port 5678       # a debugpy that listens there already
   brokerctl open :python -- app.py             # on this machine, without ssh
-  brokerctl open web1:python --map .=/srv/app --env DEBUG=1 --ttl 2h -- app.py`,
-		ValidArgsFunction: cobra.NoFileCompletions,
+  brokerctl open web1:python --map .=/srv/app --env DEBUG=1 --ttl 2h -- app.py
+  brokerctl open web1:python --ide vscode -- app.py   # then F5 in VS Code`,
+		ValidArgsFunction: a.completeOpen,
 		Args:              cobra.ArbitraryArgs, // request judges them
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.named(cmd, &f, args); err != nil {
+				return err
+			}
 			req, err := f.request(cmd, args, a.env)
 			if err != nil {
 				return err
 			}
-			return a.open(cmd.Context(), req)
+			return a.open(cmd.Context(), req, f.ide)
 		},
 	}
 	f.register(cmd.Flags())
+	completeOpenFlags(cmd)
 	return cmd
 }
 
-func (a *app) open(ctx context.Context, req api.OpenRequest) error {
+// open opens a session, and writes the configuration of the front end editor for it, if editor is not "".
+func (a *app) open(ctx context.Context, req api.OpenRequest, editor string) error {
+	if err := tryConfig(editor, req); err != nil {
+		return err // before anything is started
+	}
 	p := a.startProgress("looking for brokerd")
 	defer p.stop()
 	c, err := a.connect(ctx)
@@ -86,12 +96,18 @@ func (a *app) open(ctx context.Context, req api.OpenRequest) error {
 		return err
 	}
 	if a.json {
-		return a.printJSON(whole(s))
+		if err := a.printJSON(whole(s)); err != nil {
+			return err
+		}
+		return a.configureOpened(s, editor)
 	}
 	for _, w := range s.Warnings {
 		a.warn(w)
 	}
-	return a.print(opened(a.stdout, s))
+	if err := a.print(opened(a.stdout, s)); err != nil {
+		return err
+	}
+	return a.configureOpened(s, editor)
 }
 
 // cancel makes sure that nothing is left of a session that is not wanted any more. The daemon ends it by itself when our request

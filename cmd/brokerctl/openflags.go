@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/cmd/brokerctl/ide"
 )
 
 // maxTTL is the longest time limit of a session.
@@ -28,6 +29,7 @@ type openFlags struct {
 	wait, noWait, stock bool
 	ttl                 time.Duration
 	reason              string
+	ide                 string
 }
 
 func (f *openFlags) register(fs *pflag.FlagSet) {
@@ -46,6 +48,7 @@ func (f *openFlags) register(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.ttl, "ttl", 0, "close the session after this `TIME`, as in 90m or 2h; at most 720h, which is 30 days (default 8h, or the configuration's)")
 	fs.StringVar(&f.reason, "reason", "", "why, as `TEXT` for the record: show and list --json tell it")
 	fs.StringArrayVar(&f.maps, "map", nil, "map a directory here to one there, `LOCAL=REMOTE`, for the front end's configuration; may be repeated (default: the working directory here = the one there)")
+	fs.StringVar(&f.ide, "ide", "", "write the configuration of the front end `NAME` too, as ide --write does: "+strings.Join(ide.Writable(), ", "))
 	fs.BoolVar(&f.stock, "stock-debugpy", false, "python: start debugpy exactly as its makers do, without what makes each step faster")
 }
 
@@ -110,6 +113,11 @@ func (f *openFlags) check(cmd *cobra.Command, lang string, program []string, lau
 		return usage(cmd, "--ttl is too short: at least 1s")
 	case f.ttl > maxTTL:
 		return usage(cmd, "--ttl is too long: at most 720h, which is 30 days")
+	}
+	if given("ide") {
+		if err := writable(cmd, f.ide, lang); err != nil {
+			return err
+		}
 	}
 	if err := f.checkRunning(cmd, launch); err != nil {
 		return err

@@ -19,7 +19,7 @@ func (a *app) showCommand() *cobra.Command {
 		Example: `  brokerctl show k3f9x2
   brokerctl show k3f9x2 --json`,
 		Args:              oneID,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeSessions(true, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.connect(cmd.Context())
 			if err != nil {

@@ -39,15 +39,29 @@ func (a *app) stop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pid, err := a.end(ctx, p)
+	switch {
+	case err != nil:
+		return err
+	case pid == 0 && a.json:
+		return a.printJSON(stopped{})
+	case pid == 0:
+		a.say("brokerd is not running")
+		return nil
+	case a.json:
+		return a.printJSON(stopped{true, &pid})
+	default:
+		return a.print(fmt.Sprintf("brokerd (pid %d) has ended\n", pid))
+	}
+}
+
+// end ends the daemon and waits until it has ended. It returns its pid, 0 where none was running.
+func (a *app) end(ctx context.Context, p place) (int, error) {
 	c, peer := p.client()
 	defer c.Close()
 	info, err := ask(ctx, c)
 	if notRunning(err) {
-		if a.json {
-			return a.printJSON(stopped{})
-		}
-		a.say("brokerd is not running")
-		return nil
+		return 0, nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
@@ -60,18 +74,15 @@ func (a *app) stop(ctx context.Context) error {
 		err = askToEnd(bounded, c, info, pid)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := waitForEnd(bounded, c, info.PID); err != nil {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		}
-		return &api.Error{Code: api.CodeDaemon, Message: fmt.Sprintf("brokerd (pid %d) did not end within %s", info.PID, stopTimeout), Hint: "brokerd.log in the state directory says what it waits for"}
+		return 0, &api.Error{Code: api.CodeDaemon, Message: fmt.Sprintf("brokerd (pid %d) did not end within %s", info.PID, stopTimeout), Hint: "brokerd.log in the state directory says what it waits for"}
 	}
-	if a.json {
-		return a.printJSON(stopped{true, &info.PID})
-	}
-	return a.print(fmt.Sprintf("brokerd (pid %d) has ended\n", info.PID))
+	return info.PID, nil
 }
 
 // askToEnd asks over the API, and by a signal where the daemon is of another version and answers nothing but who it is. The signal

@@ -14,6 +14,7 @@ import (
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/configs"
+	"github.com/debugbroker/debugbroker/configs/service"
 	"github.com/debugbroker/debugbroker/store"
 )
 
@@ -28,6 +29,7 @@ type options struct {
 	configExplicit bool
 	sshConfig      string
 	foreground     bool
+	service        string // who keeps us as a service: systemd, launchd, or nobody
 }
 
 func (o options) database() string { return filepath.Join(o.stateDir, "broker.db") }
@@ -64,13 +66,15 @@ func execute(ctx context.Context, args []string, stderr io.Writer) int {
 func command(getenv func(string) string) *cobra.Command {
 	var o options
 	var socket string
+	resolve := func() error { return o.resolve(socket, getenv) }
 	cmd := &cobra.Command{
 		Use:   "brokerd",
 		Short: "The daemon behind brokerctl",
 		Long: `brokerd owns SSH links and debug sessions, and answers brokerctl on a private unix socket.
-brokerctl starts it when it is needed; there is no need to start it by hand.
+brokerctl starts it when it is needed; there is no need to start it by hand. "brokerctl service install" makes it a service of yours.
 
-It logs to standard error under systemd or launchd and with --foreground, else to brokerd.log in the state directory.
+It logs to standard error under a systemd unit or launchd job of your own and with --foreground, else to brokerd.log in the state
+directory.
 SIGTERM, or brokerctl stop, closes every session, cleans up on their hosts, and ends it.`,
 		Example: `  brokerd --foreground
   BROKER_STATE_DIR=/tmp/second brokerd --foreground`,
@@ -86,22 +90,23 @@ SIGTERM, or brokerctl stop, closes every session, cleans up on their hosts, and 
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		SilenceUsage:      true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.resolve(socket, getenv); err != nil {
+			if err := resolve(); err != nil {
 				return err
 			}
 			return run(cmd.Context(), o)
 		},
 	}
-	f := cmd.Flags()
+	f := cmd.PersistentFlags() // ssh-hosts takes them too
 	f.StringVar(&o.stateDir, "state-dir", "", "`DIR` of the database, the log and the lock (default: $BROKER_STATE_DIR, else $XDG_STATE_HOME/debugbroker)")
 	f.StringVar(&socket, "socket", "", "control socket `PATH` (default: $BROKER_SOCKET, else broker.sock in the state directory)")
 	f.StringVar(&o.config, "config", "", "configuration `FILE` (default: $BROKER_CONFIG, else $XDG_CONFIG_HOME/debugbroker/config.toml)")
 	f.StringVar(&o.sshConfig, "ssh-config", "", "ssh configuration `FILE`, as ssh -F (default: $BROKER_SSH_CONFIG, else the config's ssh_config)")
 	f.BoolVar(&o.foreground, "foreground", false, "log to standard error")
+	f.StringVar(&o.service, "service", "", "`MANAGER` that keeps brokerd as a service, systemd or launchd, as \"brokerctl service install\" sets it up: the log is brokerd.log")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return &api.Error{Code: api.CodeUsage, Message: err.Error(), Hint: "brokerd --help"}
 	})
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(sshHostsCommand(&o, resolve), &cobra.Command{
 		Use: verifyCommand + " FILE", Hidden: true, Args: cobra.ExactArgs(1),
 		Run: func(cmd *cobra.Command, args []string) { os.Exit(store.VerifyMain(args[0], cmd.ErrOrStderr())) },
 	})
@@ -110,6 +115,11 @@ SIGTERM, or brokerctl stop, closes every session, cleans up on their hosts, and 
 
 // resolve fills in what was not given on the command line.
 func (o *options) resolve(socket string, getenv func(string) string) error {
+	switch service.Manager(o.service) {
+	case "", service.Systemd, service.Launchd:
+	default:
+		return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("--service does not take %q", o.service), Hint: "systemd or launchd"}
+	}
 	var err error
 	if o.stateDir == "" {
 		if o.stateDir, err = api.StateDir(getenv); err != nil {

@@ -1,6 +1,6 @@
 // Command brokerd is the daemon: it owns SSH links and debug sessions, and answers brokerctl on a private unix socket. What is here
 // is the way in and out: flags (command.go), one linear function that builds everything (wire.go), the state directory and its lock
-// (lock.go), the log (log.go), the socket (socket.go).
+// (lock.go), the log (log.go), the socket (socket.go), what systemd is told (notify.go), and the hosts for completion (sshhosts.go).
 //
 // Goroutines: live (wire.go) starts the broker, the API, the links' pool, and one that waits for a reason to stop; it waits for all
 // of them. They end in that order.

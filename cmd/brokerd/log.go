@@ -27,12 +27,14 @@ type logOptions struct {
 	Level      string // trace, debug, info, warn, error
 	JSON       bool
 	Foreground bool // --foreground: to stderr, for a person
+	Service    bool // --service: in the file, where every hint says that it is
 	Stderr     *os.File
 	Getenv     func(string) string
 }
 
-// newLogger returns the daemon's logger, and what must be closed after its last line. Under a service manager, which keeps logs
-// itself, and in the foreground it writes to stderr, else to brokerd.log in the state directory, which must be there.
+// newLogger returns the daemon's logger, and what must be closed after its last line. It writes to brokerd.log in the state directory,
+// which must be there; but to stderr in the foreground, and under a service manager, which keeps logs itself, unless brokerctl set
+// the service up: then users are told to look into that file.
 func newLogger(o logOptions) (hclog.Logger, io.Closer, error) {
 	level := hclog.LevelFromString(o.Level)
 	if level == hclog.NoLevel {
@@ -40,7 +42,7 @@ func newLogger(o logOptions) (hclog.Logger, io.Closer, error) {
 	}
 	var out io.Writer = o.Stderr
 	var closer io.Closer = io.NopCloser(nil)
-	if !o.Foreground && !underManager(o.Getenv, o.Stderr) {
+	if !o.Foreground && (o.Service || !underManager(o.Getenv, o.Stderr)) {
 		f, err := openLogFile(filepath.Join(o.StateDir, api.LogName))
 		if err != nil {
 			return nil, nil, err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/debugbroker/debugbroker/adapters"
@@ -24,6 +25,10 @@ const serveGrace = 5 * time.Second
 
 // run is the daemon's life: each thing that it needs is followed by its deferred release.
 func run(ctx context.Context, o options) error {
+	manager, err := takeNotifier()
+	if err != nil {
+		return err
+	}
 	cfg, err := configs.Load(o.config, o.configExplicit)
 	if err != nil {
 		return err
@@ -40,7 +45,7 @@ func run(ctx context.Context, o options) error {
 	}
 	defer unlock()
 
-	log, logFile, err := newLogger(logOptions{StateDir: o.stateDir, Level: cfg.LogLevel, Foreground: o.foreground, Stderr: os.Stderr, Getenv: os.Getenv})
+	log, logFile, err := newLogger(logOptions{StateDir: o.stateDir, Level: cfg.LogLevel, Foreground: o.foreground, Service: o.service != "", Stderr: os.Stderr, Getenv: os.Getenv})
 	if err != nil {
 		return err
 	}
@@ -63,7 +68,7 @@ func run(ctx context.Context, o options) error {
 		Config: cfg, Store: st, Hosts: hosts, Adapters: adapters.Builtin(), Log: log,
 		Info: api.DaemonInfo{
 			API: api.Version, Version: version(), PID: os.Getpid(), Started: time.Now().UTC(),
-			Config: o.shownConfig(), SSHConfig: o.sshConfig, StateDir: o.stateDir,
+			Config: o.shownConfig(), SSHConfig: o.sshConfig, StateDir: o.stateDir, Service: o.service,
 		},
 	})
 	if err := b.Recover(); err != nil {
@@ -75,14 +80,23 @@ func run(ctx context.Context, o options) error {
 	}
 	defer l.Close()
 	log.Info("ready", "socket", o.socket, "pid", os.Getpid(), "version", version())
-	err = live(ctx, b, pool, l)
+	// It would take us for one that hangs, and end us: better now than in the midst of a session.
+	if err := manager.tell(daemon.SdNotifyReady); err != nil {
+		return err
+	}
+	err = live(ctx, b, pool, l, func() {
+		if err := manager.tell(daemon.SdNotifyStopping); err != nil {
+			log.Warn("ending, and systemd does not know", "error", err)
+		}
+	})
 	log.Info("ended", "error", err)
 	return err
 }
 
 // live runs the parts until ctx is done or somebody asked the broker to stop. They end in order, however the end begins: sessions, then
-// the API, so that whoever waits for a session hears of its end, then the links, which the sessions need to clean up.
-func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, l net.Listener) error {
+// the API, so that whoever waits for a session hears of its end, then the links, which the sessions need to clean up. ending is called
+// when the end begins.
+func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, l net.Listener, ending func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
@@ -105,6 +119,7 @@ func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, l net.Listen
 		case <-b.Stopping():
 		case <-ctx.Done():
 		}
+		ending()
 		cancel()
 		return nil
 	})

@@ -66,6 +66,17 @@ func StartDlv(ctx context.Context, dlv, addr string) (*Console, error) {
 	return c.ready(ctx, dlvPrompt)
 }
 
+// StartLine runs a command line in a POSIX shell, with path as its PATH, and waits for the prompt.
+func StartLine(ctx context.Context, line, path string, prompt *regexp.Regexp) (*Console, error) {
+	cmd := exec.Command("/bin/sh", "-c", "exec "+line)
+	cmd.Env = append(os.Environ(), "TERM=dumb", "PATH="+path)
+	c, err := startConsole(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return c.ready(ctx, prompt)
+}
+
 func (c *Console) ready(ctx context.Context, prompt *regexp.Regexp) (*Console, error) {
 	if _, err := c.Expect(ctx, prompt); err != nil {
 		c.Kill()

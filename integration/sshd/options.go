@@ -23,6 +23,9 @@ type Options struct {
 
 	// Jump is the server over which this one is reached: the ssh_config gets a ProxyJump, and both hosts.
 	Jump *Server
+	// Private is a shell script (set -e) that runs in a mount namespace of the server's own before it: what it mounts, the server and every
+	// command over it see, and nobody else. It needs root.
+	Private string
 	// Lines are further lines of sshd_config, before ours: sshd takes the first value of an option.
 	Lines []string
 }

@@ -149,7 +149,11 @@ func (s *Server) start(bin string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(bin, "-D", "-e", "-f", filepath.Join(s.dir, "sshd_config"))
+	argv := []string{bin, "-D", "-e", "-f", filepath.Join(s.dir, "sshd_config")}
+	if s.opts.Private != "" {
+		argv = append([]string{"unshare", "--mount", "--propagation", "private", "sh", "-c", "set -e\n" + s.opts.Private + "\nexec \"$@\"", "sh"}, argv...)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stderr = w
 	cmd.Dir = s.dir
 	// A process group of its own keeps a terminal's Ctrl-C from it: the test's clean-up ends it.

@@ -85,6 +85,38 @@ func Java() (JDK, error) {
 	return k, nil
 }
 
+// vscodeVersion is the code-server that integration/setup.sh installs.
+const vscodeVersion = "4.100.3"
+
+// VSCode finds the server of VS Code, a program for node, where integration/setup.sh puts it: outside of the repository.
+func VSCode() (string, error) {
+	cache := os.Getenv("XDG_CACHE_HOME") // as setup.sh has it, also on macOS
+	if cache == "" {
+		cache = filepath.Join(os.Getenv("HOME"), ".cache")
+	}
+	path := filepath.Join(cache, "debugbroker-tests", "code-server-"+vscodeVersion, "node_modules/code-server/lib/vscode/out/server-main.js")
+	if _, err := os.Stat(path); err != nil {
+		return "", &MissingError{"VS Code", "integration/setup.sh installs it (npm install code-server@" + vscodeVersion + "), to " + path}
+	}
+	return path, nil
+}
+
+// Chromium finds the browser in which VS Code's window runs.
+func Chromium() (string, error) {
+	if p, err := look("chromium", ""); err == nil {
+		return p, nil
+	}
+	return look("google-chrome", "install Chromium (Debian: apt-get install chromium)")
+}
+
+// Nvim finds Neovim, which reads the Lua of nvim-dap.
+func Nvim() (string, error) { return look("nvim", "install Neovim (Debian: apt-get install neovim)") }
+
+// Emacs finds Emacs.
+func Emacs() (string, error) {
+	return look("emacs", "install Emacs (Debian: apt-get install emacs-nox)")
+}
+
 // Dlv builds the Delve that go.mod pins into the Go build cache and returns its path.
 func Dlv(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "tool", "-n", "dlv")
@@ -99,6 +131,11 @@ func Dlv(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("build dlv: %s is not an executable file", path)
 	}
 	return path, nil
+}
+
+// Sudo finds sudo.
+func Sudo() (string, error) {
+	return look("sudo", "install sudo (Debian: apt-get install sudo)")
 }
 
 // Shell finds a shell by name (fish, csh, zsh, …).

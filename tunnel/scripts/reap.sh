@@ -1,5 +1,7 @@
 # Ending what the records of a workspace name. Needs identity.sh and dbk_ws. Functions only; run in a subshell.
 
+dbk_keep=
+
 # dbk_load sets dbk_recs to the records of this boot, as PID/START/KIND/GROUP/ROLE words, and dbk_heirs.
 dbk_load() {
 	dbk_recs=$dbk_heirs
@@ -15,9 +17,9 @@ dbk_load() {
 }
 
 # dbk_know sets dbk_heirs: sessions that are ours now stay so while we end them (KIND h), though their leader goes first and leaves
-# nobody on record in them, as below sudo. Within these seconds no other session gets the number.
+# nobody on record in them, as below sudo. Within these seconds no other session gets the number. dbk_keep are further such.
 dbk_know() {
-	dbk_heirs=
+	dbk_heirs=$dbk_keep
 	dbk_load
 	for dbk_t in $dbk_recs; do
 		dbk_p=${dbk_t%%/*} dbk_s=${dbk_t#*/}

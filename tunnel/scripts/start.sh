@@ -65,13 +65,16 @@ fi
 		dbk_n=0
 		while [ "$dbk_n" -lt 50 ] && dbk_alive "$dbk_main" "$dbk_mainstart"; do dbk_nap; done
 	fi
-	if dbk_alive "$dbk_main" "$dbk_mainstart"; then
+	# Where the program has made its session, we are not in it.
+	if [ -n "$dbk_setsid" ]; then dbk_keep=" $dbk_main/$dbk_mainstart/h/$dbk_main/-"; fi
+	# One that ends with its input ends with a lost link too, of which nobody else would take the rest away.
+	if [ -n "$dbk_stdin" ] || dbk_alive "$dbk_main" "$dbk_mainstart"; then
 		dbk_reap life
 	elif dbk_ours "$dbk_ws"; then
 		LC_ALL=C PATH=$PATH:/usr/bin:/bin
 		export LC_ALL PATH
 		dbk_ident "$dbk_me" && dbk_recs="$dbk_main/$dbk_mainstart/$dbk_kind/$dbk_main/- $dbk_me/$dbk_start/$dbk_kind/$dbk_main/life"
-		if [ -n "$dbk_setsid" ]; then dbk_recs="$dbk_recs $dbk_main/$dbk_mainstart/h/$dbk_main/-"; fi
+		dbk_recs="$dbk_recs $dbk_keep"
 		for dbk_t in $(dbk_scan words "$dbk_me"); do
 			dbk_p=${dbk_t#?}
 			case $dbk_t in l*) continue ;; esac

@@ -200,6 +200,14 @@ func StartDlv(t testing.TB, dlv, addr string) Console {
 	return console(t, func(ctx context.Context) (*frontend.Console, error) { return frontend.StartDlv(ctx, dlv, addr) })
 }
 
+// StartLine runs a command line with path as its PATH, and waits for the prompt, a regular expression. It is killed when the test ends.
+func StartLine(t testing.TB, line, path, prompt string) Console {
+	t.Helper()
+	return console(t, func(ctx context.Context) (*frontend.Console, error) {
+		return frontend.StartLine(ctx, line, path, regexp.MustCompile(prompt))
+	})
+}
+
 func console(t testing.TB, start func(context.Context) (*frontend.Console, error)) Console {
 	t.Helper()
 	c := must(t, start)
