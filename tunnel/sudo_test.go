@@ -47,8 +47,8 @@ func TestAsRootOverSSHD(t *testing.T) {
 	needSudo(t)
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	h := overSSHD(t, sshd.Options{Shell: tools.NeedShell(t, "fish"), Noise: "noise\nsudo make me a sandwich"})
-	for name, test := range rootSuite {
-		t.Run(name, func(t *testing.T) { test(t, h.AsRoot()) })
+	for _, name := range []string{"facts", "run cancelled", "words", "exits", "heirs", "release", "stdin"} {
+		t.Run(name, func(t *testing.T) { rootSuite[name](t, h.AsRoot()) })
 	}
 }
 
