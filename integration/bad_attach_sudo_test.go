@@ -48,7 +48,7 @@ func TestAttachWithoutSudo(t *testing.T) {
 mount -t tmpfs tmpfs /mnt
 mkdir /mnt/upper /mnt/work
 mount -t overlay overlay -o "lowerdir=/usr/bin,upperdir=/mnt/upper,workdir=/mnt/work" /usr/bin
-rm -f /usr/bin/sudo`}, complaint{6, "", []string{"sudo", "not"}}},
+rm -f /usr/bin/sudo`}, complaint{6, "", []string{"sudo"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
