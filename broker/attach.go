@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/debugbroker/debugbroker/adapters"
 	"github.com/debugbroker/debugbroker/broker/api"
@@ -66,14 +67,14 @@ func (s *session) matching(t *processTable) (*process, error) {
 			found = append(found, p)
 		}
 	}
-	return s.one(found, fmt.Sprintf("matches %q", s.req.Match))
+	return s.one(found, "matches", "match", strconv.Quote(s.req.Match))
 }
 
-// one is the only one of found; what says how they were looked for.
-func (s *session) one(found []*process, what string) (*process, error) {
+// one is the only one of found; does and do, one's verb and several's, and what say how they were looked for.
+func (s *session) one(found []*process, does, do, what string) (*process, error) {
 	switch len(found) {
 	case 0:
-		return nil, apiErrorf(api.CodeNotFound, s.psHint(), "no %s process of %s %s", s.adapter.Name(), hostLabel(s.req.Host), what)
+		return nil, apiErrorf(api.CodeNotFound, s.psHint(), "no %s process of %s %s %s", s.adapter.Name(), hostLabel(s.req.Host), does, what)
 	case 1:
 		return found[0], nil
 	}
@@ -83,10 +84,16 @@ func (s *session) one(found []*process, what string) (*process, error) {
 			names = append(names, fmt.Sprintf("and %d more", len(found)-maxNamed))
 			break
 		}
-		names = append(names, fmt.Sprintf("%d (%.80s)", p.PID, strings.Join(p.Argv, " ")))
+		names = append(names, fmt.Sprintf("%d (%s)", p.PID, shorten(plain(strings.Join(p.Argv, " ")), 80)))
 	}
-	return nil, apiErrorf(api.CodeAmbiguous, "take one with --pid: "+strings.Join(names, ", "), "%d %s processes of %s %s", len(found), s.adapter.Name(), hostLabel(s.req.Host), what)
+	return nil, apiErrorf(api.CodeAmbiguous, "take one with --pid: "+strings.Join(names, ", "), "%d %s processes of %s %s %s", len(found), s.adapter.Name(), hostLabel(s.req.Host), do, what)
 }
+
+// What systemd takes as a unit's name, and the kinds of units that have processes (systemd.unit(5)).
+var (
+	unitName   = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]{1,255}$`)
+	unitSuffix = regexp.MustCompile(`\.(?:service|scope|socket|mount|swap)$`)
+)
 
 // unitProperty is one line of `systemctl show`.
 var unitProperty = regexp.MustCompile(`(?m)^(user|system) (LoadState|ActiveState|SubState|MainPID)=(.*)$`)
@@ -96,7 +103,10 @@ var unitProperty = regexp.MustCompile(`(?m)^(user|system) (LoadState|ActiveState
 // The user's manager is asked first, as CLI.md has it. `systemctl show` answers for units that do not exist too (LoadState=not-found).
 func (s *session) ofUnit(ctx context.Context, login tunnel.Host, t *processTable) (*process, error) {
 	name := s.req.Unit
-	if path.Ext(name) == "" {
+	if !unitName.MatchString(name) { // systemctl would take a pattern or a path for other units
+		return nil, apiErrorf(api.CodeUsage, "give one unit's name, as systemctl list-units shows it", "--unit: %q is no unit's name", name)
+	}
+	if !unitSuffix.MatchString(name) {
 		name += ".service"
 	}
 	script := `command -v systemctl >/dev/null 2>&1 || exit 3
@@ -140,7 +150,7 @@ exit 0`
 				found = append(found, p)
 			}
 		}
-		return s.one(found, "belongs to the unit "+name)
+		return s.one(found, "belongs", "belong", "to the unit "+name)
 	}
 	return nil, apiErrorf(api.CodeNotFound, "systemctl list-units --type=service shows them; --user those of the user", "%s has no unit %s", hostLabel(s.req.Host), name)
 }
@@ -148,9 +158,11 @@ exit 0`
 // shellWord is s as one word of a POSIX shell.
 func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
+const sudoHint = "--sudo works through sudo -n there, where you may use it"
+
 // judge refuses a process that must not be attached to, or cannot be. uid is the login user's.
 func (s *session) judge(t *processTable, p *process, uid int) error {
-	name := fmt.Sprintf("process %d (%.60s)", p.PID, p.name())
+	name := fmt.Sprintf("process %d (%s)", p.PID, p.name())
 	if p.ours() {
 		return apiErrorf(api.CodeUnsuitable, s.psHint(), "%s is debugbroker itself", name)
 	}
@@ -167,8 +179,12 @@ func (s *session) judge(t *processTable, p *process, uid int) error {
 				break
 			}
 		}
-		if p.UID != uid && uid != 0 && p.Exe == "" && !s.req.Sudo {
-			hint = "it belongs to " + p.User + ", so what it is cannot be seen in full: --sudo can"
+		// What others' programs are is not shown, nor what one's own are that have more rights than their user, or hide their memory.
+		switch unseen := p.Exe == "" && uid != 0; {
+		case unseen && p.UID != uid:
+			return apiErrorf(api.CodeNoPermission, sudoHint+"; or log in as "+plain(p.User), "%s belongs to another user: %s", name, plain(p.User))
+		case unseen:
+			return apiErrorf(api.CodeNoPermission, sudoHint, "%s does not show what it is: only root may look into it", name)
 		}
 		return apiErrorf(api.CodeUnsuitable, hint, "%s is not a %s program", name, s.adapter.Name())
 	case f.Server:
@@ -178,9 +194,9 @@ func (s *session) judge(t *processTable, p *process, uid int) error {
 		}
 		return apiErrorf(api.CodeUnsuitable, hint, "%s is a debug server itself", name)
 	case p.UID != uid && uid != 0 && !s.req.Sudo:
-		return apiErrorf(api.CodeNoPermission, "--sudo works through sudo -n there, where you may use it; or log in as "+p.User, "%s belongs to another user: %s", name, p.User)
+		return apiErrorf(api.CodeNoPermission, sudoHint+"; or log in as "+plain(p.User), "%s belongs to another user: %s", name, plain(p.User))
 	case p.info.Tracer != 0:
-		return apiErrorf(api.CodeTraced, "a process has one debugger at a time: end that one first", "%s is already being debugged by %s", name, t.tracer(p))
+		return apiErrorf(api.CodeTraced, "a process has one debugger at a time: end that one first", "%s is already being debugged by %s", name, t.tracer(s, p))
 	case p.info.State == "T":
 		return apiErrorf(api.CodeUnsuitable, "let it run on first: kill -CONT "+strconv.Itoa(p.PID), "%s is stopped by a signal", name)
 	case p.Container != "" && !f.FromOutside:
@@ -194,21 +210,14 @@ func (s *session) judge(t *processTable, p *process, uid int) error {
 
 // judgeSessions refuses what another session of ours has already.
 func (s *session) judgeSessions(p *process, name string) error {
-	s.b.mu.Lock()
-	others := make([]*session, 0, len(s.b.sessions))
-	for _, o := range s.b.sessions {
-		others = append(others, o)
+	v, ok := s.b.holder(s, p)
+	switch {
+	case !ok:
+		return nil
+	case v.PID != nil && *v.PID != p.PID:
+		return apiErrorf(api.CodeUnsuitable, "the session's program is process "+strconv.Itoa(*v.PID), "%s is the debug server of session %s", name, v.ID)
 	}
-	s.b.mu.Unlock()
-	for _, o := range others {
-		v := o.view.Load()
-		if o == s || v.Host != s.req.Host || v.Phase.Ended() || v.PID == nil || *v.PID != p.PID {
-			continue
-		}
-		hint := "attach your front end to " + v.Local + ", or close it: brokerctl close " + v.ID
-		return apiErrorf(api.CodeTraced, hint, "%s is already being debugged by session %s", name, v.ID)
-	}
-	return nil
+	return apiErrorf(api.CodeTraced, "attach your front end to "+v.Local+", or close it: brokerctl close "+v.ID, "%s is already being debugged by session %s", name, v.ID)
 }
 
 // processTable is a host's processes at one moment.
@@ -228,19 +237,41 @@ func (p *process) ours() bool {
 	return name == "brokerd" || name == "brokerctl"
 }
 
-// name is what people call the process.
+// name is what people call the process, fit to be read.
 func (p *process) name() string {
+	name := p.Exe
 	if len(p.Argv) > 0 {
-		return path.Base(p.Argv[0])
+		name = p.Argv[0]
 	}
-	return path.Base(p.Exe)
+	return shorten(plain(path.Base(name)), 60)
 }
 
-// tracer says who traces p.
-func (t *processTable) tracer(p *process) string {
+// plain is text without what a terminal would act upon: its owner may have made it up.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+}
+
+// shorten cuts text off after some characters.
+func shorten(text string, most int) string {
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
+}
+
+// tracer says to s who traces p.
+func (t *processTable) tracer(s *session, p *process) string {
 	who := "pid " + strconv.Itoa(p.info.Tracer)
 	if by := t.byPID[p.info.Tracer]; by != nil {
-		who += fmt.Sprintf(" (%.60s)", by.name())
+		who += " (" + by.name() + ")"
+		if v, ok := s.b.holder(s, by); ok {
+			who += " of session " + v.ID
+		}
 	}
 	return who
 }

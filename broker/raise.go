@@ -90,6 +90,7 @@ func (s *session) launch(ctx context.Context, r *rig, req adapters.Request) erro
 		return err
 	}
 	r.proc = proc
+	s.hold(proc.ID())
 	pid := proc.ID().PID
 	if req.Mode == adapters.Launch {
 		s.cur.PID = &pid

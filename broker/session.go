@@ -33,6 +33,7 @@ type session struct {
 	leaves []string // what the plan said that nobody can remove. run sets it before done.
 	said   int      // owned by run: where in out the server's present start begins
 	view   atomic.Pointer[api.Session]
+	held   atomic.Pointer[[]tunnel.ProcessID] // what is its own on its host: the debuggee as far as it is known, the debug server
 	// progress is what an opening session waits for.
 	progress atomic.Pointer[string]
 	tracker  Tracker // view or progress has changed

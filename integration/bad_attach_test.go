@@ -19,6 +19,7 @@ func crowdOf(t *testing.T) map[string]*byHand {
 		"python": startByHand(t, 0, "tick", tools.Need(t, tools.Python), programs.Path(t, "python/ticker.py")),
 		"go":     startByHand(t, 0, "tick", programs.BuildGo(t, "ticker")),
 		"node":   startByHand(t, 0, "tick", tools.Need(t, tools.Node), programs.Path(t, "node/ticker.js")),
+		"java":   attachJava(t).start(t),
 	}
 	t.Cleanup(func() {
 		for _, h := range running {
@@ -56,6 +57,7 @@ func TestAttachToTheWrongProcess(t *testing.T) {
 		"no language":     {"go", sleepPID, complaint{1, api.CodeUnsuitable, []string{"process " + sleepPID + " (sleep) is not a go program", "brokerctl ps box:go"}}},
 		"python, not go":  {"go", running["python"].pid(), complaint{1, api.CodeUnsuitable, []string{"is not a go program", "it is a python program: brokerctl open box:python --pid " + running["python"].pid()}}},
 		"node, not java":  {"java", running["node"].pid(), complaint{1, api.CodeUnsuitable, []string{"is not a java program", "brokerctl open box:node --pid " + running["node"].pid()}}},
+		"java, not go":    {"golang", running["java"].pid(), complaint{1, api.CodeUnsuitable, []string{"(java) is not a go program", "brokerctl open box:java --pid " + running["java"].pid()}}},
 		"go, not node":    {"node", running["go"].pid(), complaint{1, api.CodeUnsuitable, []string{"(ticker) is not a node program", "brokerctl open box:go --pid " + running["go"].pid()}}},
 		"go, not python":  {"py", running["go"].pid(), complaint{1, api.CodeUnsuitable, []string{"is not a python program", "brokerctl open box:go --pid " + running["go"].pid()}}},
 		"brokerd":         {"go", strconv.Itoa(s.PID()), complaint{1, api.CodeUnsuitable, []string{"(brokerd) is debugbroker itself"}}},

@@ -73,6 +73,7 @@ check() {
   if [ "$(uname)" = Linux ]; then
     need systemd systemd has_systemd
     need unshare util-linux has unshare
+    need sudo sudo has sudo
     need bash-completion bash-completion has_bash_completion
   fi
   need "a C compiler, for the race detector" gcc has "${CC:-gcc}"

@@ -9,6 +9,9 @@
 // same time (sshd allows only MaxSessions commands on each), watches that they live, and is the carrier over SSH. The Pool
 // hands out Hosts and shares one Link among all that go to the same Target.
 //
+// Dialer.Diagnose goes the same way with the same code, and tells what it meets: a hopLook hears of each step (it is nil in a plain dial),
+// and a connLook tries on the last connection what the server allows. It shares nothing with the Pool.
+//
 // # The shell half
 //
 // A shellHost is the Host over any carrier, with nothing at the far side but a POSIX shell; localCarrier is the carrier that is this

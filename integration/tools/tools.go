@@ -133,6 +133,11 @@ func Dlv(ctx context.Context) (string, error) {
 	return path, nil
 }
 
+// Sudo finds sudo.
+func Sudo() (string, error) {
+	return look("sudo", "install sudo (Debian: apt-get install sudo)")
+}
+
 // Shell finds a shell by name (fish, csh, zsh, …).
 func Shell(name string) (string, error) {
 	return look(name, "install "+name+" (Debian: apt-get install "+name+")")

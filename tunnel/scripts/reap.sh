@@ -80,6 +80,17 @@ dbk_scan() {
 	}'
 }
 
+# dbk_look sets dbk_seen to dbk_scan's words. A lifeline that leaves writes down first what it knew of, which was known by it alone
+# where the program has ended: so records are read again, and once more where nothing was seen.
+dbk_look() {
+	dbk_load
+	dbk_seen=$(dbk_scan words "$dbk_me" | tr '\n' ' ')
+	if [ -z "$dbk_seen" ]; then
+		dbk_load
+		dbk_seen=$(dbk_scan words "$dbk_me" | tr '\n' ' ')
+	fi
+}
+
 # dbk_nap waits a tenth of a second, or one whole where sleep knows no fractions, and counts tenths in dbk_n.
 dbk_nap() {
 	if [ "$dbk_n" -lt 3 ]; then sleep 0.03 2>/dev/null; else sleep 0.1 2>/dev/null; fi || { sleep 1; dbk_n=$((dbk_n + 9)); }
@@ -91,7 +102,8 @@ dbk_nap() {
 dbk_await_gdb() {
 	dbk_n=0
 	while [ -n "$dbk_recs" ] && [ "$dbk_n" -lt 50 ]; do
-		case " $(dbk_scan words "$dbk_me" | tr '\n' ' ')" in *" g"*) dbk_nap ;; *) break ;; esac
+		dbk_look
+		case " $dbk_seen" in *" g"*) dbk_nap ;; *) break ;; esac
 	done
 }
 
@@ -101,7 +113,8 @@ dbk_end() { # [TENTHS]
 	dbk_n=${1:-0} dbk_asked=' ' dbk_again=' '
 	while [ -n "$dbk_recs" ] && [ "$dbk_n" -lt 60 ]; do
 		dbk_live= dbk_gdb=
-		for dbk_t in $(dbk_scan words "$dbk_me"); do
+		dbk_look
+		for dbk_t in $dbk_seen; do
 			dbk_p=${dbk_t#?}
 			case $dbk_t in
 			l*) continue ;;
@@ -159,6 +172,7 @@ dbk_reap() {
 	export LC_ALL PATH
 	[ -e "$dbk_ws" ] || [ -h "$dbk_ws" ] || return 0
 	dbk_ours "$dbk_ws" || { printf 'directory %s (not ours, not touched)\n' "$dbk_ws"; return 0; }
+	dbk_seen=
 	dbk_boot
 	dbk_load
 	dbk_self
@@ -169,13 +183,12 @@ dbk_reap() {
 		dbk_end 27 # what a lifeline had started at that moment: sleep, awk
 	fi
 	dbk_left=
-	if [ -n "$dbk_recs" ]; then dbk_left=$(dbk_scan words "$dbk_me"); fi
-	case " $(printf '%s' "$dbk_left" | tr '\n' ' ')" in
+	if [ -n "$dbk_recs" ]; then dbk_look; fi
+	case " $dbk_seen" in
 	*" s"* | *" k"* | *" g"*)
 		# Their names at once, or none that could be told is there any more.
 		dbk_left=$(dbk_scan names "$dbk_me")
 		;;
-	*) dbk_left= ;;
 	esac
 	if [ -n "$dbk_left" ]; then
 		for dbk_f in "$dbk_ws"/* "$dbk_ws"/.[!.]* "$dbk_ws"/..?*; do
