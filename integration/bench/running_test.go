@@ -74,7 +74,11 @@ func nodeRunning(b testing.TB) running {
 		visit: func(b testing.TB, addr string) visit {
 			c := expect.DialCDP(b, addr)
 			c.Start()
-			return visit{func() { c.SetBreakpoint("file://"+path, programs.BreakLine(b, path)) }, c.Abort}
+			return visit{func() { c.SetBreakpoint("file://"+path, programs.BreakLine(b, path)) }, func() {
+				if err := c.Close(); err != nil {
+					b.Error(err)
+				}
+			}}
 		},
 	}
 }
