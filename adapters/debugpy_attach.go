@@ -50,7 +50,7 @@ func debugpyAttachProbe(r Request) string {
 	} {
 		s.WriteString(v[0] + "=" + quote(v[1]) + "\n")
 	}
-	s.WriteString(debugpyTarget + debugpyProbe)
+	s.WriteString(ptraceScript(t.PID, `"$(command -v gdb)"`) + debugpyTarget + debugpyProbe)
 	return s.String()
 }
 
@@ -93,6 +93,13 @@ func (d debugpy) attachRefusal(r Request, f facts) error {
 		// debugpy by pid would end the debugpy that is there (server/attach_pid_injected.py).
 		_, port, _ := net.SplitHostPort(found.Listening)
 		return &Error{Foreign, fmt.Sprintf("process %d runs under debugpy already, which listens on %s", t.PID, found.Listening), "take --port " + port}
+	}
+	if f.first("capabilities") != "" {
+		if err := ptraceRefusal(r, f, "debugpy"); err != nil {
+			return err
+		}
+	}
+	switch {
 	case f.first("interpreter") == "":
 		return attachInterpreter(r, f)
 	case atLeast(f.first("version"), 3, 14): // sys.remote_exec, without gdb

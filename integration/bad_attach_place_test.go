@@ -31,6 +31,7 @@ func apart(t *testing.T, argv ...string) (*byHand, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) }) // the first process of a namespace does not hear SIGTERM
 	return h, pid
 }
 
@@ -55,7 +56,7 @@ func TestAttachIntoOtherNamespaces(t *testing.T) {
 	}
 	k := attachGo(t)
 	h, pid := apart(t, k.argv...)
-	v := s.Open("box:go", "--pid", strconv.Itoa(pid))
+	v := s.Open("box:go", "--interpreter", tools.NeedDlv(t), "--pid", strconv.Itoa(pid))
 	if !strings.Contains(strings.Join(v.Warnings, "\n"), "container (other namespaces)") {
 		t.Errorf("warnings: %q", v.Warnings)
 	}

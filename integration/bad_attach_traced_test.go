@@ -111,7 +111,7 @@ func TestAttachToWhatASessionHas(t *testing.T) {
 	if err != nil || !p[server].Server {
 		t.Errorf("ps says %+v of the tracer %s (%v)", p[server], tracer, err)
 	}
-	s.complains(t, complaint{1, api.CodeUnsuitable, []string{"process " + strconv.Itoa(server) + " (dlv) is a debug server", "session " + v.ID}}, "open", "box:go", "--pid", strconv.Itoa(server))
+	s.complains(t, complaint{1, api.CodeUnsuitable, []string{"process " + strconv.Itoa(server) + " (dlv) is the debug server of session " + v.ID}}, "open", "box:go", "--pid", strconv.Itoa(server))
 	leave, _ := k.stops(t, v.Local)
 	leave()
 	h.runsOn()

@@ -48,7 +48,7 @@ func TestAttachToUnits(t *testing.T) {
 	}
 	_ = m.Command(t.Context(), "start", "--wait", "broken").Run()
 	for unit, lang := range map[string]string{"ticker": "go", "ticker.service": "go", "worker@1.5": "go", "worker@1.5.service": "go"} {
-		v := s.Open("box:"+lang, "--unit", unit)
+		v := s.Open("box:"+lang, "--interpreter", tools.NeedDlv(t), "--unit", unit)
 		want, err := m.Command(t.Context(), "show", unit, "--value", "--property=MainPID").Output()
 		if err != nil || v.PID == nil || strconv.Itoa(*v.PID) != strings.TrimSpace(string(want)) {
 			t.Errorf("%s: pid %v, and its main process is %s (%v)", unit, v.PID, want, err)
@@ -68,7 +68,7 @@ func TestAttachToUnits(t *testing.T) {
 		"another language": {"node", "ticker", complaint{1, api.CodeNotFound, []string{"no node process of box belongs to the unit ticker.service"}}},
 		"several":          {"python", "pair", complaint{1, api.CodeAmbiguous, []string{"2 python processes of box belong to the unit pair.service", "--pid"}}},
 		"a pattern":        {"go", "tick*", complaint{2, api.CodeUsage, []string{"tick*"}}},
-		"an option":        {"go", "--help", complaint{1, api.CodeNotFound, []string{"--help.service"}}},
+		"an option":        {"go", "--help", complaint{2, api.CodeUsage, []string{"--help"}}},
 		"two lines":        {"go", "ticker\nbroken", complaint{2, api.CodeUsage, nil}},
 		"a path":           {"go", "/etc/passwd", complaint{2, api.CodeUsage, nil}},
 	} {

@@ -47,9 +47,8 @@ func suiteStdin(t *testing.T, h Host) {
 		t.Errorf("%v, %v", exit, err)
 	}
 	eventually(t, "nothing of its session is left", func() bool { return len(members(p.ID().PID)) == 0 })
-	if !exists(ws) {
-		t.Error("the workspace went with the program")
-	}
+	eventually(t, "its workspace goes with it", func() bool { return !exists(ws) })
+	ws = suiteDir(t, h)
 	if p := suiteSh(t, h, ws, "exit 0"); p.Stdin() != nil {
 		t.Error("an input that was not asked for")
 	}

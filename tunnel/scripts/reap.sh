@@ -1,8 +1,8 @@
 # Ending what the records of a workspace name. Needs identity.sh and dbk_ws. Functions only; run in a subshell.
 
-# dbk_load sets dbk_recs to the records of this boot, as PID/START/KIND/GROUP/ROLE words.
+# dbk_load sets dbk_recs to the records of this boot, as PID/START/KIND/GROUP/ROLE words, and dbk_heirs.
 dbk_load() {
-	dbk_recs=
+	dbk_recs=$dbk_heirs
 	for dbk_f in "$dbk_ws"/.dbk-*; do
 		[ -f "$dbk_f" ] && [ ! -h "$dbk_f" ] || continue
 		read -r dbk_v dbk_rb dbk_p dbk_s dbk_k dbk_g dbk_r dbk_e <"$dbk_f" || continue
@@ -12,6 +12,20 @@ dbk_load() {
 		case $dbk_s in '' | *[!0-9A-Za-z:_]*) continue ;; esac
 		dbk_recs="$dbk_recs $dbk_p/$dbk_s/$dbk_k/$dbk_g/$dbk_r"
 	done
+}
+
+# dbk_know sets dbk_heirs: sessions that are ours now stay so while we end them (KIND h), though their leader goes first and leaves
+# nobody on record in them, as below sudo. Within these seconds no other session gets the number.
+dbk_know() {
+	dbk_heirs=
+	dbk_load
+	for dbk_t in $dbk_recs; do
+		dbk_p=${dbk_t%%/*} dbk_s=${dbk_t#*/}
+		case $dbk_t in
+		*/s/"$dbk_p"/*) if dbk_alive "$dbk_p" "${dbk_s%%/*}"; then dbk_heirs="$dbk_heirs $dbk_p/${dbk_s%%/*}/h/$dbk_p/-"; fi ;;
+		esac
+	done
+	dbk_load
 }
 
 # dbk_snap prints the process table: stat lines, or ps lines behind a "ps" line.
@@ -54,7 +68,8 @@ dbk_scan() {
 		n = split(recs, r, " ")
 		for (i = 1; i <= n; i++) {
 			split(r[i], q, "/"); p = q[1]
-			if (!(p in at) || at[p] != q[2]) continue
+			if (q[3] == "h" && q[4] > 1 && !(p in at)) sess[q[4]] = 1
+			if (!(p in at) || at[p] != q[2] || q[3] == "h") continue
 			mine[p] = 1; role[p] = q[5]
 			if (q[3] == "s" && se[p] == q[4] && q[4] > 1) sess[q[4]] = 1
 			if (q[3] == "g" && gr[p] == q[4] && q[4] > 1) group[q[4]] = 1
@@ -117,7 +132,7 @@ dbk_end() { # [TENTHS]
 		for dbk_t in $dbk_seen; do
 			dbk_p=${dbk_t#?}
 			case $dbk_t in
-			l*) continue ;;
+			l*) kill -CONT "$dbk_p" 2>/dev/null; continue ;; # a sudo stops with its program
 			g*) dbk_gdb="$dbk_gdb $dbk_p" && continue ;;
 			esac
 			dbk_live=1
@@ -174,7 +189,7 @@ dbk_reap() {
 	dbk_ours "$dbk_ws" || { printf 'directory %s (not ours, not touched)\n' "$dbk_ws"; return 0; }
 	dbk_seen=
 	dbk_boot
-	dbk_load
+	dbk_know
 	dbk_self
 	dbk_await_gdb
 	dbk_end

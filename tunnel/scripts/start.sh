@@ -29,6 +29,12 @@ else
 	dbk_kind=p
 fi
 dbk_record $$ "$dbk_start" "$dbk_kind" $$ "$dbk_role" || dbk_die 'record'
+# sudo waits for the program, and ends with it: that is a lifeline's role. (It may have become us: then our parent is the server.)
+dbk_mainstart=$dbk_start dbk_x=
+if [ -n "$SUDO_UID" ] && { read -r dbk_x <"$dbk_proc/$PPID/comm"; } 2>/dev/null && [ "$dbk_x" = sudo ] && dbk_ident "$PPID"; then
+	dbk_record "$PPID" "$dbk_start" p "$PPID" life
+fi
+dbk_start=$dbk_mainstart
 
 # The program's input, where it has one, is a FIFO that feed.sh fills over another channel: behind bytes that the program does not read
 # the lifeline would not see the end of its own. It is opened both ways first, so that nobody waits for the other end; descriptor 6
@@ -46,7 +52,7 @@ fi
 ( (
 	trap '' HUP INT QUIT TERM PIPE
 	exec </dev/null >/dev/null 2>&1
-	dbk_main=$$ dbk_mainstart=$dbk_start
+	dbk_main=$$
 	dbk_self
 	dbk_ident "$dbk_me" && dbk_record "$dbk_me" "$dbk_start" "$dbk_kind" "$dbk_main" life
 	if [ -n "$dbk_stdin" ]; then exec 6<&-; fi
@@ -66,6 +72,7 @@ fi
 		LC_ALL=C PATH=$PATH:/usr/bin:/bin
 		export LC_ALL PATH
 		dbk_ident "$dbk_me" && dbk_recs="$dbk_main/$dbk_mainstart/$dbk_kind/$dbk_main/- $dbk_me/$dbk_start/$dbk_kind/$dbk_main/life"
+		if [ -n "$dbk_setsid" ]; then dbk_recs="$dbk_recs $dbk_main/$dbk_mainstart/h/$dbk_main/-"; fi
 		for dbk_t in $(dbk_scan words "$dbk_me"); do
 			dbk_p=${dbk_t#?}
 			case $dbk_t in l*) continue ;; esac
