@@ -21,6 +21,15 @@ class _Setup(dict):
             from debugpy.server import api
             api._config["subProcess"] = False
             import pydevd
+            # The last front end's debugger may still be on its way out: pydevd.settrace would take it for the new one, and never connect.
+            import time
+            for _ in range(150):
+                if pydevd.get_global_debugger() is None:
+                    break
+                time.sleep(0.02)
+            else:
+                from _pydevd_bundle import pydevd_constants
+                pydevd_constants.set_global_debugger(None)
             plain = pydevd.settrace
             def settrace(*args, **kwargs):
                 pydevd.settrace = plain

@@ -21,10 +21,14 @@ func (delve) Probe(req Request) []Command {
 	}
 	script := beginProbe(req, "") + findTool(req) +
 		"find_tool dlv " + toolCandidates(req, "dlv", "$GOBIN/dlv", "~/go/bin/dlv", "$GOPATH/bin/dlv") + "\n" +
-		"find_tool go go && fact go_on_path 1 || find_tool go /usr/local/go/bin/go '~/go/bin/go' '~/sdk/go/bin/go' /usr/lib/go/bin/go /opt/go/bin/go /snap/bin/go\n" +
+		findGo +
 		"p=" + quote(req.Program[0]) + "\n" + delveKinds
 	return []Command{{Key: delveProbe, Script: script}}
 }
+
+// findGo finds the go command. Delve runs it by name, so it matters whether PATH has it.
+const findGo = "find_tool go go && fact go_on_path 1 ||" +
+	" find_tool go /usr/local/go/bin/go '~/go/bin/go' '~/sdk/go/bin/go' /usr/lib/go/bin/go /opt/go/bin/go /snap/bin/go\n"
 
 // delveKinds says what the program is, with its directory and name.
 const delveKinds = `case $p in

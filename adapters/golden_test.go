@@ -148,6 +148,12 @@ func goldenPlans() map[string]goldenPlan {
 		"debugpy-attach": {NewDebugpy(), Request{Mode: Attach, Host: linux, Workspace: "/tmp/dbk-x", Target: running("/usr/bin/python3.11", "python3", "app.py", "a b"), Facts: map[string]string{
 			debugpyKey: fineFacts("target_version=3.11", "gdb=/usr/bin/gdb", "gdb_works=yes"),
 		}}},
+		"java-attach": {NewJDWP(), Request{Mode: Attach, Host: busy.on("linux"), Target: running("/jdk/bin/java", "java", "-agentlib:jdwp=transport=dt_socket,server=y,address=5005", "App").on("127.0.0.1:80", "127.0.0.1:5005"), Facts: map[string]string{
+			javaProbe: records("agent=yes", "version=21.0.2"),
+		}}},
+		"java-attach-onjcmd": {NewJDWP(), Request{Mode: Attach, Host: linux, Target: running("/jdk/bin/java", "java", "-jar", "a b.jar"), Facts: map[string]string{
+			javaProbe: records("agent=yes", "version=17.0.2", "jcmd=/jdk/bin/jcmd", "options=-Xmx1g -agentlib:jdwp=transport=dt_socket,server=y,suspend=n,onjcmd=y"),
+		}}},
 		"debugpy-wait":          {NewDebugpy(), Request{Mode: Launch, Program: []string{"app.py", "a b", "--listen", "it's", "ü\n"}, Wait: true, Facts: map[string]string{debugpyKey: fineFacts()}}},
 		"debugpy-nowait-module": {NewDebugpy(), Request{Mode: Launch, Program: []string{"-m", "pkg.mod", "-x"}, Env: []string{"A=b c"}, Host: Host{OtherUsers: 2}, Facts: map[string]string{debugpyKey: fineFacts()}}},
 		"debugpy-stock":         {NewDebugpy(), Request{Mode: Launch, Program: []string{"app.py"}, Wait: true, Stock: true, Env: []string{"A=b"}, Facts: map[string]string{debugpyKey: fineFacts()}}},

@@ -89,7 +89,8 @@ func (a jdwpAgent) candidates(r Running) []string {
 	for _, at := range r.Listening {
 		host, port, err := net.SplitHostPort(at)
 		ip := net.ParseIP(host)
-		if err != nil || ip == nil || a.port != 0 && port != strconv.Itoa(a.port) {
+		n, bad := strconv.ParseUint(port, 10, 16)
+		if err != nil || bad != nil || ip == nil || a.port != 0 && int(n) != a.port {
 			continue
 		}
 		if ip.IsLoopback() {

@@ -3,8 +3,7 @@
 # what would go wrong: the agent does not try twice.
 pid=$1 start=$2 nonce=$3 jcmd=$4 port=$5
 dir=${0%/*}
-say() { printf '%s\n' "debugbroker $nonce $1 $2"; }
-refuse() { say "$@"; exit 1; }
+refuse() { printf '%s\n' "debugbroker $nonce $1 $2"; exit 1; }
 
 asked=
 trap '[ -z "$asked" ] || kill "$asked" 2>/dev/null; exit 0' TERM INT HUP
@@ -12,7 +11,8 @@ trap '[ -z "$asked" ] || kill "$asked" 2>/dev/null; exit 0' TERM INT HUP
 alive() (
 	{ read -r stat <"/proc/$pid/stat"; } 2>/dev/null || exit 1
 	set -f
-	set -- ${stat##*) }
+	set -- ${stat##*) } # from the third field on; a name may hold anything
+	case $1 in Z | X) exit 1 ;; esac
 	[ "${20}" = "$start" ]
 )
 
@@ -68,5 +68,4 @@ for try in 1 2 3; do
 	asked=
 done
 [ -n "$at" ] || refuse silent 'its debug agent was started, and does not listen'
-say listens "$at"
-exec /bin/sh "$dir/standin.sh" "$pid" "$start" "$nonce"
+exec /bin/sh "$dir/standin.sh" "$pid" "$start" "$nonce" "listens $at"

@@ -1,6 +1,6 @@
-# Stands for a program that runs already: sh standin.sh PID START NONCE. Announces itself, and ends with status 0 when the process of that
-# pid and start time (field 22 of its stat file) has gone, and at once at SIGTERM. It touches nothing.
-pid=$1 start=$2 nonce=$3
+# Stands for a program that runs already: sh standin.sh PID START NONCE [WORDS]. Announces itself (with these words), and ends with status
+# 0 when the process of that pid and start time (field 22 of its stat file) has gone, and at once at SIGTERM. It touches nothing.
+pid=$1 start=$2 nonce=$3 words=${4:-ready}
 
 alive() {
 	stat=
@@ -14,7 +14,7 @@ alive() {
 nap=
 trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null; exit 0' TERM INT HUP
 alive || { echo "debugbroker $nonce gone it has ended"; exit 1; }
-echo "debugbroker $nonce ready"
+printf '%s\n' "debugbroker $nonce $words"
 while alive; do
 	sleep 1 &
 	nap=$!

@@ -87,18 +87,26 @@ func (s *session) adapterRequest() adapters.Request {
 		Mode: adapters.Mode(s.cur.Mode), Program: s.req.Program, Port: s.req.Port, Cwd: s.req.Cwd, LocalCwd: s.req.LocalCwd, Env: s.req.Env,
 		Interpreter: s.req.Interpreter, Wait: !s.req.NoWait, Stock: s.req.Stock,
 	}
-	switch s.adapter.Name() {
-	case "python":
-		req.Interpreters = c.Python.Interpreters
+	req.Interpreters = s.b.interpreters(s.adapter.Name())
+	if s.adapter.Name() == "python" {
 		req.Stock = req.Stock || c.Python.Stock
-	case "go":
-		req.Interpreters = nonEmpty(c.Go.Dlv)
-	case "node":
-		req.Interpreters = nonEmpty(c.Node.Node)
-	case "java":
-		req.Interpreters = nonEmpty(c.Java.Java)
 	}
 	return req
+}
+
+// interpreters are those that the configuration names for a language.
+func (b *Broker) interpreters(lang string) []string {
+	switch lang {
+	case "python":
+		return b.config.Python.Interpreters
+	case "go":
+		return nonEmpty(b.config.Go.Dlv)
+	case "node":
+		return nonEmpty(b.config.Node.Node)
+	case "java":
+		return nonEmpty(b.config.Java.Java)
+	}
+	return nil
 }
 
 func nonEmpty(s string) []string {

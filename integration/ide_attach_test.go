@@ -37,7 +37,7 @@ func (e elsewhere) visit(who string, r reading, s api.Session, runsOn func()) {
 func TestIDEPython(t *testing.T) {
 	t.Parallel()
 	python := tools.Need(t, tools.Python)
-	e := newElsewhere(t, "python/ticker.py")
+	e := newElsewhere(t, "python/ticker.py", sshd.Options{})
 	s := e.launch("python", []string{"--interpreter", python}, e.file)
 	for _, name := range slices.Sorted(maps.Keys(readers())) {
 		t.Run(name, func(t *testing.T) {
@@ -55,10 +55,21 @@ func TestIDEPython(t *testing.T) {
 	h.runsOn()
 }
 
+func TestIDEPythonPID(t *testing.T) {
+	t.Parallel()
+	python := tools.Need(t, tools.Python)
+	e := newElsewhere(t, "python/ticker.py", sshd.Options{Env: map[string]string{"PATH": tools.NeedGdb(t)}})
+	h := startByHand(t, 0, "tick", python, filepath.Join(e.remote, e.file))
+	s := e.pid("python", python, h.cmd.Process.Pid)
+	e.visit("vscode, --pid", e.readVSCode(s), s, h.runsOn)
+	e.Close(s.ID)
+	h.runsOn()
+}
+
 func TestIDEGo(t *testing.T) {
 	t.Parallel()
 	dlv := tools.NeedDlv(t)
-	e := newElsewhere(t, "go/ticker/main.go")
+	e := newElsewhere(t, "go/ticker/main.go", sshd.Options{})
 	s := e.launch("go", []string{"--interpreter", dlv}, "./"+e.file)
 	for _, name := range []string{"vscode", "zed", "nvim", "emacs"} {
 		t.Run(name, func(t *testing.T) {
@@ -76,6 +87,12 @@ func TestIDEGo(t *testing.T) {
 	e.visit("vscode, --port", e.readVSCode(s), s, h.runsOn)
 	e.Close(s.ID)
 	h.runsOn()
+
+	p := startByHand(t, 0, "tick", e.buildThere())
+	s = e.pid("go", dlv, p.cmd.Process.Pid)
+	e.visit("vscode, --pid", e.readVSCode(s), s, p.runsOn)
+	e.Close(s.ID)
+	p.runsOn()
 }
 
 // buildThere builds the program from its remote source.
@@ -107,7 +124,7 @@ func (e elsewhere) cliGo(s api.Session, dlv string, runsOn func()) {
 func TestIDENode(t *testing.T) {
 	t.Parallel()
 	node := tools.Need(t, tools.Node)
-	e := newElsewhere(t, "node/ticker.js")
+	e := newElsewhere(t, "node/ticker.js", sshd.Options{})
 	s := e.launch("node", []string{"--interpreter", node, "--no-wait"}, e.file)
 	all := readers()
 	want := all["vscode"](e, s)
@@ -150,7 +167,7 @@ func TestIDENode(t *testing.T) {
 func TestIDEJava(t *testing.T) {
 	t.Parallel()
 	jdk := tools.Need(t, tools.Java)
-	e := newElsewhere(t, "java/Ticker.java")
+	e := newElsewhere(t, "java/Ticker.java", sshd.Options{})
 	s := e.launch("java", []string{"--interpreter", jdk.Java, "--no-wait"}, "-cp", programs.BuildJava(t, jdk), "Ticker")
 	for name, read := range readers() {
 		e.sameAddress(name, read(e, s).addr, s)

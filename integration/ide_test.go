@@ -25,14 +25,14 @@ type elsewhere struct {
 	line          int    // of its breakpoint
 }
 
-func newElsewhere(t *testing.T, program string) elsewhere {
+func newElsewhere(t *testing.T, program string, o sshd.Options) elsewhere {
 	t.Helper()
 	source := programs.Path(t, program)
 	text, err := os.ReadFile(source)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := elsewhere{newWorld(t, sshd.Options{}), t, filepath.Join(t.TempDir(), "my shop"), filepath.Join(t.TempDir(), "srv", "app"), filepath.Base(source), programs.BreakLine(t, source)}
+	e := elsewhere{newWorld(t, o), t, filepath.Join(t.TempDir(), "my shop"), filepath.Join(t.TempDir(), "srv", "app"), filepath.Base(source), programs.BreakLine(t, source)}
 	for _, dir := range []string{e.local, e.remote} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
@@ -80,6 +80,12 @@ func (e elsewhere) launch(lang string, flags []string, program ...string) api.Se
 func (e elsewhere) port(lang string, port int) api.Session {
 	e.t.Helper()
 	return brokertest.Decode[api.Session](e.t, e.brokerctl("open", "box:"+lang, "--json", "--port", strconv.Itoa(port), "--map", e.local+"="+e.remote))
+}
+
+// pid opens a session on a program that runs on the host already.
+func (e elsewhere) pid(lang, interpreter string, pid int) api.Session {
+	e.t.Helper()
+	return brokertest.Decode[api.Session](e.t, e.brokerctl("open", "box:"+lang, "--json", "--interpreter", interpreter, "--pid", strconv.Itoa(pid), "--map", e.local+"="+e.remote))
 }
 
 // config is what ide --json tells for a front end.

@@ -22,7 +22,7 @@ const vscodeLimit = 4 * time.Minute
 func TestVSCodeNode(t *testing.T) {
 	t.Parallel()
 	node, main, chromium := tools.Need(t, tools.Node), tools.Need(t, tools.VSCode), tools.Need(t, tools.Chromium)
-	e := newElsewhere(t, "node/ticker.js")
+	e := newElsewhere(t, "node/ticker.js", sshd.Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*vscodeLimit)
 	defer cancel()
 	dir := t.TempDir()

@@ -74,6 +74,8 @@ check() {
     need systemd systemd has_systemd
     need unshare util-linux has unshare
     need sudo sudo has sudo
+    need busybox busybox has busybox
+    need setpriv util-linux has setpriv
     need bash-completion bash-completion has_bash_completion
   fi
   need "a C compiler, for the race detector" gcc has "${CC:-gcc}"

@@ -9,16 +9,23 @@
 // same time (sshd allows only MaxSessions commands on each), watches that they live, and is the carrier over SSH. The Pool
 // hands out Hosts and shares one Link among all that go to the same Target.
 //
+// Dialer.Diagnose goes the same way with the same code, and tells what it meets: a hopLook hears of each step (it is nil in a plain dial),
+// and a connLook tries on the last connection what the server allows. It shares nothing with the Pool.
+//
 // # The shell half
 //
 // A shellHost is the Host over any carrier, with nothing at the far side but a POSIX shell; localCarrier is the carrier that is this
-// machine, and NewLocal its Host. The only command line is shellCommand. All else is a script (files in scripts/, put together by
-// type script) on standard input, each word quoted, so that any login shell will do and no process table shows it. A talk is one
+// machine, and NewLocal its Host. The only command lines are shellCommand and, for a Host of AsRoot, rootCommand. All else is a script
+// (files in scripts/, put together by type script) on standard input, each word quoted, so that any login shell will do and no process table shows it. A talk is one
 // such exchange: it skips what login scripts print before our random marker, and bounds what comes behind it.
 //
 // Start's script (start.sh) writes the process's identity into the workspace and then becomes the program (exec), so that sshd tells
 // the program's own exit. It leaves a lifeline beside it, a subshell that holds the channel's standard input. End of file there
-// means that the link was lost, that we have died, or that Release has closed the channel; the lifeline then does what Reap does.
+// means that the link was lost, that we have died, or that Release has closed the channel; the lifeline then does what Reap does. A
+// program with a standard input has a second channel for it (feed.sh): bytes that nobody reads must not stand before that end of file.
+//
+// Processes reads /proc by one script (processes.sh). Names, arguments and paths in there are of anybody's making, so what parts them in
+// the answer is a random word that only the script's own programs have, in their environment.
 //
 // # Goroutines
 //
@@ -30,7 +37,8 @@
 //     that is read; each dialled stream adds two.
 //   - Operations that x/crypto cannot abandon (opening a channel, a request that wants a reply, a write, a close) run in a
 //     goroutine of their own, which ends with the answer or with the Conn. Who asked for them may go on before.
-//   - A shellHost has none of its own. A process has one, which waits for its channel's end. A talk has up to four (it writes, and
+//   - A shellHost has none of its own. A process has one, which waits for its channel's end, and two more for some seconds once its
+//     standard input has been closed. A talk has up to four (it writes, and
 //     reads two streams, bounded by a context), which end with the call, or, where the connection is silently dead, with it.
 //   - localCarrier has one a child, which waits for it; the Host's Release waits for those.
 //
@@ -45,7 +53,8 @@
 //     connections, and half a session is worse than none.
 //   - A started process is recorded in its workspace before its program runs, so Reap finds it whatever happens to us.
 //   - Reap and the lifelines signal a process only where boot id, pid and start time match a record, or where it belongs to the
-//     session, the group or the descendants of one that does; never a Spare one with SIGKILL; never process 1, or those above us.
+//     session, the group or the descendants of one that does; never a Spare one with SIGKILL, nor a gdb, which may be at work in
+//     a program that is none of ours; never process 1, or those above us.
 //     What they remove is a 0700 directory of ours with a name of ours (checkWorkspace, dbk_ours).
 //   - Reap tells what is left and keeps its records as long as a process is. Doing it twice, or while the lifeline does it, is fine.
 //   - What the far side prints is bounded, and reaches an error only through cleanText.

@@ -118,7 +118,8 @@ type Spec struct {
 	// Spare says that SIGKILL must never reach the process itself (Delve: its target would die of its breakpoints). The rest
 	// of its session may be killed.
 	Spare bool
-	// Stdin gives the process a standard input that Process.Stdin writes to. Else it is /dev/null.
+	// Stdin gives the process a standard input that Process.Stdin writes to. Else it is /dev/null. A process that has one and ends takes
+	// its workspace along: the end of its input may be that of the link, after which nobody else would.
 	Stdin bool
 }
 

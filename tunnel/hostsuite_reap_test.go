@@ -21,6 +21,7 @@ func suiteReap(t *testing.T, h Host) {
 		"ignores TERM":    {"trap '' TERM; echo $$; while :; do sleep 1; done", 1, false},
 		"children":        {"sleep 1000 & echo $!; sleep 1001 & echo $!; echo $$; wait", 3, false},
 		"grandchildren":   {"(sleep 1000 & echo $!; sleep 1001 & echo $!); echo $$; exec sleep 1002", 3, false},
+		"stubborn heir":   {"(trap '' TERM; sh -c 'echo $$; while :; do sleep 1; done') & echo $$; exec sleep 1000", 2, false},
 		"setsid children": {"setsid sh -c 'echo $$; sleep 1000 & echo $!; wait' & echo $$; wait", 3, false},
 		"stopped":         {"echo $$; kill -STOP $$", 1, false},
 		"zombie child":    {"sh -c 'echo $$; exit' & echo $$; exec sleep 1000", 2, false},

@@ -25,6 +25,7 @@ func testHost(t *testing.T, h Host) {
 		"heirs": suiteHeirs, "adopt": suiteAdopt, "workspace": suiteWorkspace, "files": suiteFiles, "listeners": suiteListeners, "listeners deceived": suiteListenersDeceived,
 		"processes": suiteProcesses, "processes traced": suiteProcessTraced, "processes of others": suiteProcessesOfOthers,
 		"processes vanish": suiteProcessesVanish, "processes crowd": suiteProcessesCrowd,
+		"stdin": suiteStdin, "stdin talk": suiteStdinTalk, "stdin ends": suiteStdinEnds, "stdin unread": suiteStdinUnread, "reap gdb": suiteReapGdb,
 		"back pressure": suiteBackPressure, "big arguments": suiteBigArguments,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, h) })

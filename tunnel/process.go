@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// releaseBound is how long Release waits for a channel to end: the far side asks for 3 s, and kills for 3 s more.
-const releaseBound = 10 * time.Second
+// releaseBound is how long Release waits for a channel to end: the far side waits for the end of the input to work, for 5 s, and for a
+// gdb, for 5 s; it asks for 3 s, and kills for 3 s more.
+const releaseBound = 18 * time.Second
 
 // maxArguments is what argv and environment may hold together. Systems take less (Linux 2 MiB by default, and 128 KiB a word)
 // and say so when the program is started; this keeps us from sending in vain.
@@ -27,6 +28,7 @@ var errArguments = errors.New("argument list too long")
 type process struct {
 	id   ProcessID
 	t    *talk
+	in   *processInput // nil without Spec.Stdin
 	done chan struct{} // closed when exit and err are set
 	exit Exit
 	err  error
@@ -75,9 +77,20 @@ func (h *shellHost) start(ctx context.Context, spec Spec) (*process, error) {
 		return nil, lineErr
 	}
 	p := &process{id: id, t: t, done: make(chan struct{})}
+	if spec.Stdin {
+		feed, err := h.feed(ctx, spec.Workspace, id.PID)
+		if err != nil {
+			t.ch.Close()
+			return nil, fmt.Errorf("open its input: %w", err)
+		}
+		p.in = &processInput{feed: feed, to: feed.ch.Stdin(), p: p}
+	}
 	go func() {
 		defer close(p.done)
 		p.exit, p.err = t.ch.Wait()
+		if p.in != nil {
+			p.in.feed.ch.Close()
+		}
 	}()
 	return p, nil
 }
@@ -102,8 +115,12 @@ func startScript(spec Spec) (string, error) {
 	if spec.Spare {
 		role = "spare"
 	}
+	stdin, redirect := "", " 3<&-\n"
+	if spec.Stdin {
+		stdin, redirect = "yes", " 3<&- <&6 5>&- 6<&-\n"
+	}
 	var s script
-	s.set("dbk_ws", spec.Workspace).set("dbk_role", role).set("dbk_cwd", spec.Cwd).set("dbk_prog", spec.Argv[0])
+	s.set("dbk_ws", spec.Workspace).set("dbk_role", role).set("dbk_stdin", stdin).set("dbk_cwd", spec.Cwd).set("dbk_prog", spec.Argv[0])
 	s.include("identity", "reap", "start")
 	// Behind the lifeline, which is to have the login's environment, and before the answer, so that what cannot be set is an error.
 	for _, entry := range spec.Env {
@@ -124,7 +141,7 @@ func startScript(spec Spec) (string, error) {
 		return "", err
 	}
 	// The redirection belongs to the exec line: the program must not hold the channel's input.
-	return strings.TrimSuffix(text, "\n") + " 3<&-\n", nil
+	return strings.TrimSuffix(text, "\n") + redirect, nil
 }
 
 // idPattern is what boot ids and start times look like; they travel back into scripts and into the store.
@@ -164,16 +181,24 @@ func startError(word string, spec Spec) error {
 		return fmt.Errorf("working directory %s: %w", cleanText(spec.Cwd, maxErrorText), ErrNoSuchFile)
 	case "cwd":
 		return fmt.Errorf("working directory %s: %w", cleanText(spec.Cwd, maxErrorText), os.ErrPermission)
+	case "stdin":
+		return fmt.Errorf("make a FIFO in %s", spec.Workspace)
 	case "record":
 		return fmt.Errorf("write record in %s", spec.Workspace)
 	}
 	return fmt.Errorf("far side says %q", cleanText(word, maxErrorText))
 }
 
-func (p *process) ID() ProcessID         { return p.id }
-func (p *process) Stdin() io.WriteCloser { return nil }
-func (p *process) Stdout() io.Reader     { return p.t.stdout }
-func (p *process) Stderr() io.Reader     { return p.t.stderr }
+func (p *process) ID() ProcessID     { return p.id }
+func (p *process) Stdout() io.Reader { return p.t.stdout }
+func (p *process) Stderr() io.Reader { return p.t.stderr }
+
+func (p *process) Stdin() io.WriteCloser {
+	if p.in == nil {
+		return nil
+	}
+	return p.in
+}
 
 func (p *process) Wait(ctx context.Context) (Exit, error) {
 	select {
@@ -187,7 +212,12 @@ func (p *process) Wait(ctx context.Context) (Exit, error) {
 // Release is as in Process. It waits for the channel's end, which over SSH comes at once and on this machine with the program's,
 // for at most releaseBound.
 func (p *process) Release() {
-	p.once.Do(func() { p.t.ch.Close() })
+	p.once.Do(func() {
+		if p.in != nil {
+			p.in.feed.ch.Close()
+		}
+		p.t.ch.Close()
+	})
 	bound := time.NewTimer(releaseBound)
 	defer bound.Stop()
 	select {

@@ -101,7 +101,8 @@ func (h *shellHost) Adopt(ctx context.Context, workspace string, pid int, spare 
 	return id, nil
 }
 
-// Reap is as in Host. It takes at most some seven seconds at the far side: three after TERM, three after KILL. While a process is
+// Reap is as in Host. It takes at most some seven seconds at the far side: three after TERM, three after KILL. Where a gdb of ours is at
+// work it is waited for before, for at most five seconds. While a process is
 // left the directory stays with the records alone, so that Reap can be tried again. A directory of that name that is not ours is
 // told and not touched.
 func (h *shellHost) Reap(ctx context.Context, workspace string) ([]string, error) {

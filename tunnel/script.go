@@ -8,9 +8,14 @@ import (
 	"strings"
 )
 
-// shellCommand is the only command line that is ever sent: every login shell understands it, and it shows nothing. All else
-// travels on standard input.
-const shellCommand = "exec /bin/sh -s"
+// shellCommand and rootCommand are the only command lines that are ever sent: every login shell understands them, and they show
+// nothing. All else travels on standard input.
+//
+// -H is what most systems' sudo does anyway. Elsewhere root's programs would leave files of root's in the user's home.
+const (
+	shellCommand = "exec /bin/sh -s"
+	rootCommand  = "exec sudo -n -H /bin/sh -s"
+)
 
 // The shell text lives in files of its own, so that it can be read and checked as what it is.
 //

@@ -46,7 +46,7 @@ func TestLoginShells(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := throughHost(t, "exec "+tools.NeedShell(t, name)+" -c %s")
 			for what, test := range map[string]func(*testing.T, Host){
-				"words": suiteWords, "exits": suiteExits, "files": suiteFiles, "release": suiteRelease, "start refused": suiteStartRefused,
+				"words": suiteWords, "exits": suiteExits, "files": suiteFiles, "release": suiteRelease, "start refused": suiteStartRefused, "stdin": suiteStdin,
 			} {
 				t.Run(what, func(t *testing.T) { test(t, h) })
 			}
@@ -67,6 +67,7 @@ func TestOtherShells(t *testing.T) {
 		"run": suiteRun, "run cancelled": suiteRunCancelled, "words": suiteWords, "exits": suiteExits, "start refused": suiteStartRefused,
 		"reap": suiteReap, "release": suiteRelease, "normal end": suiteNormalEnd, "heirs": suiteHeirs, "files": suiteFiles,
 		"big arguments": suiteBigArguments, "listeners": suiteListeners, "processes": suiteProcesses, "processes vanish": suiteProcessesVanish,
+		"stdin": suiteStdin, "stdin talk": suiteStdinTalk, "stdin unread": suiteStdinUnread, "reap gdb": suiteReapGdb,
 	} {
 		t.Run(what, func(t *testing.T) { test(t, h) })
 	}

@@ -42,6 +42,7 @@ func TestLoginShellsOverSSHD(t *testing.T) {
 			t.Run("words", func(t *testing.T) { suiteWords(t, h) })
 			t.Run("exits", func(t *testing.T) { suiteExits(t, h) })
 			t.Run("normal end", func(t *testing.T) { suiteNormalEnd(t, h) })
+			t.Run("stdin", func(t *testing.T) { suiteStdin(t, h) })
 		})
 	}
 }

@@ -38,7 +38,7 @@ type talk struct {
 
 // talk opens a channel, sends body and waits for the marker on both streams. Afterwards the far shell has read the whole script.
 func (h *shellHost) talk(ctx context.Context, body string, mark marker, lateStderr bool) (*talk, error) {
-	ch, err := h.carrier.exec(ctx, shellCommand)
+	ch, err := h.carrier.exec(ctx, h.command)
 	if err != nil {
 		return nil, fmt.Errorf("open shell: %w", err)
 	}
@@ -76,6 +76,8 @@ func (h *shellHost) talk(ctx context.Context, body string, mark marker, lateStde
 		case errors.Is(err, errTooMuch):
 			err = fmt.Errorf("run shell: %w: the login scripts print more than %d bytes before anything can run", errTooMuch, maxNoise)
 			return nil, hinted(classified(ErrUnreachable, err), "start-up files that every shell reads (.bashrc, .cshrc, config.fish) must print little where there is no terminal")
+		case errors.Is(err, errNoMarker) && h.base != nil:
+			return nil, sudoError(howEnded(ch, errNoMarker), errNoise)
 		case errors.Is(err, errNoMarker):
 			text := cleanText(string(errNoise)+" "+string(outNoise), maxErrorText)
 			err = fmt.Errorf("run shell: %w: %s", howEnded(ch, errNoMarker), text)

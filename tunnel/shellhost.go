@@ -14,16 +14,21 @@ import (
 type shellHost struct {
 	name     string
 	carrier  carrier
+	command  string     // shellCommand or rootCommand
+	base     *shellHost // whose AsRoot it is; nil for one of the login user
 	warnings []string
 	release  func()
 	once     sync.Once
 
 	facts chan *Facts // one slot: asked once, without a lock over the question
+
+	rootOnce sync.Once
+	root     *shellHost
 }
 
 // newShellHost makes a Host of a carrier. release is called once, by Release.
 func newShellHost(name string, c carrier, warnings []string, release func()) *shellHost {
-	h := &shellHost{name: name, carrier: c, warnings: warnings, release: release, facts: make(chan *Facts, 1)}
+	h := &shellHost{name: name, carrier: c, command: shellCommand, warnings: warnings, release: release, facts: make(chan *Facts, 1)}
 	h.facts <- nil
 	return h
 }

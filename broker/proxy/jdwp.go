@@ -44,10 +44,10 @@ func (c *client) serveJDWP(run, ctx context.Context, br *bufio.Reader) {
 			return endFront
 		}
 		return c.duplex(far,
-			func() error { return packets(far, br) },
+			func() error { return packets(far, br, c.p.cfg.NeverTerminate) },
 			func() error {
 				defer leaving()
-				return packets(c.front, bufio.NewReaderSize(far, copyBuffer))
+				return packets(c.front, bufio.NewReaderSize(far, copyBuffer), false)
 			},
 			func(<-chan struct{}) { leaving() })
 	})
@@ -112,8 +112,9 @@ func (c *client) greetJVM(ctx context.Context) (net.Conn, error) {
 }
 
 // packets forwards whole packets, as many as have come in one write. A packet that is larger than the buffer goes on as it comes, since
-// its header has promised how much will.
-func packets(dst io.Writer, src *bufio.Reader) error {
+// its header has promised how much will. With gentle it ends at a debugger's VirtualMachine.Exit (JDWP specification: command set 1, command
+// 10), which is not forwarded: the agent then lets the program run on, as at any debugger's end.
+func packets(dst io.Writer, src *bufio.Reader, gentle bool) error {
 	for {
 		head, err := src.Peek(4)
 		if err != nil {
@@ -122,6 +123,16 @@ func packets(dst io.Writer, src *bufio.Reader) error {
 		size := int64(binary.BigEndian.Uint32(head))
 		if size < jdwpHeader || size > maxPacket {
 			return refusal{fmt.Errorf("%w: %d bytes", errPacket, size)}
+		}
+		if gentle {
+			head, err := src.Peek(jdwpHeader)
+			if err != nil {
+				return err
+			}
+			const flags, set, command, reply = 8, 9, 10, 0x80
+			if head[flags]&reply == 0 && head[set] == 1 && head[command] == 10 {
+				return refusal{errTerminate}
+			}
 		}
 		if size > int64(src.Size()) {
 			if _, err := io.CopyN(dst, src, size); err != nil {

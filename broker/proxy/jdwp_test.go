@@ -73,12 +73,12 @@ func TestJDWPPassesByteForByte(t *testing.T) {
 func TestPacketsAreOneWriteEach(t *testing.T) {
 	in := packet(11) + packet(3000) + packet(12)
 	rec := &recorder{Conn: discard{}}
-	_ = packets(rec, bufio.NewReaderSize(iotest.HalfReader(strings.NewReader(in)), copyBuffer))
+	_ = packets(rec, bufio.NewReaderSize(iotest.HalfReader(strings.NewReader(in)), copyBuffer), false)
 	if strings.Join(rec.writes, "") != in || len(rec.writes) != 3 {
 		t.Fatalf("%d writes for 3 packets", len(rec.writes))
 	}
 	for _, bad := range []string{"\x00\x00\x00\x0a", "\xff\xff\xff\xff", "\x00\x00\x00\x00"} {
-		if err := packets(rec, bufio.NewReader(strings.NewReader(bad))); !errors.Is(err, errPacket) {
+		if err := packets(rec, bufio.NewReader(strings.NewReader(bad)), false); !errors.Is(err, errPacket) {
 			t.Errorf("%q: got %v, want errPacket", bad, err)
 		}
 	}
@@ -182,4 +182,23 @@ func TestJDB(t *testing.T) {
 		jdb.Quit("quit")
 	}
 	r.awaitClients(t, 0)
+}
+
+// A debugger cannot end a program that ran before the session; what else it says goes on as it is.
+func TestPacketsOfARunningProgram(t *testing.T) {
+	packet := func(flags, set, command byte, data string) string {
+		return string([]byte{0, 0, 0, byte(jdwpHeader + len(data)), 0, 0, 0, 7, flags, set, command}) + data
+	}
+	harmless := packet(0, 1, 7, "") + packet(0, 2, 10, "x") + packet(0x80, 1, 10, "a reply has an error code there")
+	for name, c := range map[string]struct {
+		gentle bool
+		want   string
+	}{"launched": {false, harmless + packet(0, 1, 10, "\x00\x00\x00\x09")}, "running": {true, harmless}} {
+		var out strings.Builder
+		err := packets(&out, bufio.NewReader(strings.NewReader(harmless+packet(0, 1, 10, "\x00\x00\x00\x09"))), c.gentle)
+		var r refusal
+		if out.String() != c.want || errors.As(err, &r) != c.gentle {
+			t.Errorf("%s: forwarded %q, ended with %v", name, out.String(), err)
+		}
+	}
 }

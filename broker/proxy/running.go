@@ -11,7 +11,7 @@ import (
 
 var (
 	errLaunch    = errors.New(`this session is for a program that runs already: use "request": "attach"`)
-	errTerminate = errors.New("this program ran before the session, which does not end it: disconnect leaves it running")
+	errTerminate = errors.New("this program ran before the session, which does not end it: disconnecting leaves it running")
 )
 
 // refuses tells why a request of the front end is not forwarded; nil where it is.

@@ -54,7 +54,10 @@ local port is gone, and the clean-up follows at the next connect; the exit statu
 					a.say("no sessions")
 				}
 			}
-			return a.closed(ctx, closeEach(ctx, c, distinct(args)))
+			p := a.startProgress("closing " + strings.Join(args, ", "))
+			outcomes := closeEach(ctx, c, distinct(args))
+			p.stop()
+			return a.closed(ctx, outcomes)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every session")

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +21,7 @@ func (a *app) doctorCommand() *cobra.Command {
 
 Without an argument: this machine's side (brokerd, its directory and configuration, ssh, agent, known hosts). With HOST: the way there on a
 connection of its own, each jump host, the host's key, each key of yours, what its SSH server allows, and the host itself.
-With :LANG behind it: what debugging that language there needs too. ":LANG" alone is this machine as the host.
+With :LANG behind it: what debugging that language there needs too. ":LANG", or ":", is this machine as the host.
 
 A line is a check. "FAIL" has a hint below it, and so may "ok", where something is good to know. A check that fails early ends
 the examination; a last line "not looked at" says so. Nothing is changed on the host: a private directory is made, tried and removed.
@@ -37,11 +36,11 @@ Exit status: 0 where all checks hold; 1 where one does not, whichever: also wher
   brokerctl doctor :python
   brokerctl doctor web1 --json | jq -r 'select(.ok|not) | .check + ": " + .hint'`,
 		Args:              atMostOneHost,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTargetsOrHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req := api.DoctorRequest{Caller: caller(a.env)}
 			if len(args) == 1 {
-				t, err := parseExamined(args[0])
+				t, err := parsePlace(args[0])
 				if err != nil {
 					return err
 				}
@@ -53,22 +52,10 @@ Exit status: 0 where all checks hold; 1 where one does not, whichever: also wher
 }
 
 func atMostOneHost(cmd *cobra.Command, args []string) error {
-	switch {
-	case len(args) > 1:
+	if len(args) > 1 {
 		return usage(cmd, "doctor takes one HOST, HOST:LANG or :LANG, and got %d arguments", len(args))
-	case len(args) == 1 && (args[0] == "" || args[0] == ":"):
-		return usage(cmd, "%q names neither a host nor a language", args[0])
 	}
 	return nil
-}
-
-// parseExamined takes [HOST][:LANG] apart. What stands in brackets, or has no colon, is a host alone.
-func parseExamined(s string) (target, error) {
-	if i := strings.LastIndexByte(s, ':'); i < 0 || strings.HasSuffix(s, "]") {
-		host, err := parseHost(s)
-		return target{host: host}, err
-	}
-	return parseTarget(s)
 }
 
 // doctor prints the checks as they come.
@@ -103,7 +90,7 @@ func (a *app) doctor(ctx context.Context, req api.DoctorRequest) error {
 	}
 	if bad == 0 {
 		if !a.json {
-			a.say("all of %d checks hold", all)
+			a.say("all %d checks hold", all)
 		}
 		return nil
 	}

@@ -56,7 +56,11 @@ func (a *app) complain(e *api.Error) {
 		}
 	}
 	if e.Hint != "" {
-		a.say("%s %s", a.stderr.paint(green, "hint:"), clean(e.Hint))
+		lines := strings.Split(strings.TrimSpace(e.Hint), "\n")
+		a.say("%s %s", a.stderr.paint(green, "hint:"), clean(lines[0]))
+		for _, l := range lines[1:] {
+			a.say("      %s", clean(l))
+		}
 	}
 }
 

@@ -65,6 +65,7 @@ func (f *fakeDaemon) serve(l net.Listener) (stop func()) {
 		"GET /v1/events":                f.events,
 		"GET /v1/hosts":                 f.hosts,
 		"POST /v1/processes":            f.processes,
+		"POST /v1/doctor":               f.doctor,
 		"POST /v1/stop":                 f.stop,
 	} {
 		mux.HandleFunc(pattern, f.checked(h))
@@ -176,6 +177,12 @@ func fakeSession(id string, req api.OpenRequest) api.Session {
 		Map: append([]api.PathMap{}, req.Map...), Created: time.Now(), Expires: time.Now().Add(8 * time.Hour), Policy: "full", Reason: req.Reason,
 		Link: &api.Link{State: "up", RTT: 12.5},
 	}
+	switch {
+	case req.Port != 0:
+		s.Mode, s.Remote = "port", fmt.Sprintf("127.0.0.1:%d", req.Port)
+	case req.PID != 0:
+		s.Mode, s.PID, s.Command = "attach", &req.PID, []string{"python3", "their.py"}
+	}
 	if req.Host == "slow" {
 		s.Phase = api.PhaseOpening
 	}
@@ -278,6 +285,7 @@ func (f *fakeDaemon) close(w http.ResponseWriter, r *http.Request) {
 	switch s.Host {
 	case "dirty":
 		c.Left = []string{"/tmp/x", "pid 7"}
+		c.Error = &api.Error{Code: api.CodeCleanUp, Message: "left there: /tmp/x, pid 7", Hint: "remove it by hand"}
 	case "lost":
 		c.Left = []string{"/tmp/y"}
 		c.Error = &api.Error{Code: api.CodeUnreachable, Message: "connect to lost: timed out", Hint: "it is cleaned up at the next connect"}
@@ -372,6 +380,23 @@ func (f *fakeDaemon) processes(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	answer(w, slices.DeleteFunc(list, func(p api.Process) bool { return req.Lang != "" && p.Lang != req.Lang }))
+}
+
+// doctor has something to complain of on any host but "web1".
+func (f *fakeDaemon) doctor(w http.ResponseWriter, r *http.Request) {
+	var req api.DoctorRequest
+	json.NewDecoder(r.Body).Decode(&req)
+	if req.Host == "silent" {
+		return
+	}
+	answer(w, api.Check{Check: "asked", OK: true, Detail: fmt.Sprintf("host %q, local %v, language %q", req.Host, req.Local, req.Lang)})
+	switch req.Host {
+	case "web1", "":
+	case "broken":
+		fail(w, &api.Error{Code: api.CodeStore, Message: "the ledger is damaged", Hint: "none"})
+	default:
+		answer(w, api.Check{Check: "host key", Detail: evil, Hint: evil})
+	}
 }
 
 func (f *fakeDaemon) stop(w http.ResponseWriter, _ *http.Request) {

@@ -54,5 +54,5 @@ func hostTable(hosts []api.Host, width int) []string {
 		}
 		rows = append(rows, []string{clean(h.Name), clean(h.HostName), clean(h.User), strconv.Itoa(h.Port), dash(link), strconv.Itoa(h.Sessions)})
 	}
-	return table([]string{"NAME", "HOSTNAME", "USER", "PORT", "LINK", "SESSIONS"}, rows, width)
+	return fitted([]string{"NAME", "HOSTNAME", "USER", "PORT", "LINK", "SESSIONS"}, rows, width, "USER", "PORT")
 }

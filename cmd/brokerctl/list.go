@@ -17,7 +17,7 @@ func (a *app) listCommand() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the sessions",
-		Long: `List the sessions, one a line. With --watch the list is redrawn as it changes; where stdout is no terminal, and with --json, each
+		Long: `List the sessions, one a line; a screen that is too narrow for all columns shows the most important ones. With --watch the list is redrawn as it changes; where stdout is no terminal, and with --json, each
 session is a line, and then each change of it.`,
 		Example: `  brokerctl list
   brokerctl list --all            # those that ended in the last 24 hours too
@@ -77,7 +77,7 @@ func sessionTable(sessions []api.Session, now time.Time, width int) []string {
 			expires = age(s.Expires.Sub(now))
 		}
 		rows = append(rows, []string{clean(s.ID), dash(clean(s.Host)), clean(s.Lang), phase(s), dash(clean(s.Local)), dash(pid),
-			strconv.Itoa(s.Clients), age(now.Sub(s.Created)), dash(expires), commandLine(s.Command)})
+			strconv.Itoa(s.Clients), age(now.Sub(s.Created)), dash(expires), dash(debugged(s))})
 	}
-	return table(head, rows, width)
+	return fitted(head, rows, width, "CLIENTS", "AGE", "PID", "EXPIRES")
 }

@@ -30,6 +30,7 @@ what stands behind "--", which is started under the debug server:
   go       a directory, .go file or import path, which is built there, or an executable
   node     whatever may follow node
   java     whatever may follow java: -cp DIR App, -jar FILE
+With none of these it lets you pick, at a terminal, one of the processes there.
 
 The command returns when the session is ready; the session lives on in brokerd until it is closed or its time is up. Ctrl-C
 before that cancels it and cleans up.`,
@@ -47,6 +48,9 @@ before that cancels it and cleans up.`,
 		ValidArgsFunction: a.completeOpen,
 		Args:              cobra.ArbitraryArgs, // request judges them
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.named(cmd, &f, args); err != nil {
+				return err
+			}
 			req, err := f.request(cmd, args, a.env)
 			if err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -121,14 +122,24 @@ func nothingFound(req api.ProcessesRequest) string {
 	return text
 }
 
-// processTable is the list as lines, clean. The columns that say nothing of any process are left out.
+// processTable is the list as lines, clean. Where the screen is too narrow, what says nothing of any goes first, then what is the same of all.
 func processTable(list []api.Process, width int) []string {
 	head := []string{"PID", "LANG", "USER", "LISTENING", "TRACER", "CONTAINER", "COMMAND"}
 	rows := make([][]string, 0, len(list))
 	for _, p := range list {
 		rows = append(rows, []string{strconv.Itoa(p.PID), clean(p.Lang), dash(clean(p.User)), dash(listening(p)), dash(tracedBy(p)), dash(clean(p.Container)), dash(processCommand(p))})
 	}
-	return table(head, rows, width)
+	var spare []string
+	for i, name := range head[1 : len(head)-1] {
+		switch cell := rows[0][i+1]; {
+		case slices.ContainsFunc(rows, func(row []string) bool { return row[i+1] != cell }):
+		case cell == dash(""):
+			spare = slices.Insert(spare, 0, name)
+		default:
+			spare = append(spare, name)
+		}
+	}
+	return fitted(head, rows, width, spare...)
 }
 
 func listening(p api.Process) string {

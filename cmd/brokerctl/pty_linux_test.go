@@ -22,6 +22,7 @@ type screen struct {
 	mu   sync.Mutex
 	got  bytes.Buffer
 	more chan struct{}
+	keys io.Writer // the keyboard
 }
 
 func (s *screen) text() string {
@@ -68,7 +69,7 @@ func newPTY(t *testing.T) (*os.File, *screen) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &screen{more: make(chan struct{}, 1)}
+	s := &screen{more: make(chan struct{}, 1), keys: master}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -93,6 +94,14 @@ func newPTY(t *testing.T) (*os.File, *screen) {
 		<-ended
 	})
 	return tty, s
+}
+
+// press types what a person would.
+func (s *screen) press(t *testing.T, keys string) {
+	t.Helper()
+	if _, err := io.WriteString(s.keys, keys); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // control runs f on the descriptor without making it blocking, as Fd would: Close could then not end a Read.

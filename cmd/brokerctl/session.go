@@ -58,6 +58,20 @@ func commandLine(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
+// debugged is what a session debugs, for a place where one line is expected, clean.
+func debugged(s api.Session) string {
+	command := commandLine(s.Command)
+	switch {
+	case s.Mode == "port":
+		if i := strings.LastIndexByte(s.Remote, ':'); i >= 0 && command == "" {
+			return "port " + clean(s.Remote[i+1:])
+		}
+	case s.Mode == "attach" && s.PID != nil:
+		return strings.TrimSuffix(fmt.Sprintf("pid %d: %s", *s.PID, command), ": ")
+	}
+	return command
+}
+
 // age is d in at most two units.
 func age(d time.Duration) string {
 	switch {

@@ -14,6 +14,8 @@ func BenchmarkBroker(b *testing.B) {
 	r := &report{}
 	b.Run("step", func(b *testing.B) { benchSteps(b, r) })
 	b.Run("open", func(b *testing.B) { benchOpens(b, r) })
+	b.Run("attach", func(b *testing.B) { benchAttaches(b, r) })
+	b.Run("list", func(b *testing.B) { benchList(b, r) })
 	b.Run("idle", func(b *testing.B) { benchIdle(b, r) })
 	r.print()
 }

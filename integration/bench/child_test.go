@@ -27,12 +27,13 @@ const (
 type child struct {
 	b      testing.TB
 	cmd    *exec.Cmd
+	in     io.Writer
 	said   said
 	exited chan struct{}
 	once   sync.Once
 }
 
-// start starts a program with extra environment (K=V). It is stopped when the benchmark ends, if not before.
+// start starts a program with extra environment (K=V), and a standard input that stays open. It is stopped when the benchmark ends, if not before.
 func start(b testing.TB, env []string, argv ...string) *child {
 	b.Helper()
 	c := &child{b: b, cmd: exec.Command(argv[0], argv[1:]...), said: said{changed: make(chan struct{})}, exited: make(chan struct{})}
@@ -40,6 +41,11 @@ func start(b testing.TB, env []string, argv ...string) *child {
 	c.cmd.Stdout, c.cmd.Stderr = &c.said, &c.said
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.cmd.WaitDelay = stopTimeout // what the child leaves behind may hold its output
+	in, err := c.cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	c.in = in
 	if err := c.cmd.Start(); err != nil {
 		b.Fatal(err)
 	}

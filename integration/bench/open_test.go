@@ -127,24 +127,38 @@ func byHand(b testing.TB, s *sshd.Server, ssh string, l launch) time.Duration {
 	b.Helper()
 	port := sshd.FreePort(b)
 	began := time.Now()
-	c := start(b, nil, ssh, "-F", s.ConfigFile(), "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
-		"-L", fmt.Sprintf("%d:127.0.0.1:%d", sshd.FreePort(b), port), sshd.Alias, "echo server is $$; "+l.hand(port, s.TempDir()))
+	c, _ := overSSH(b, s, ssh, port, l.hand(port, s.TempDir()))
 	c.await(l.ready)
 	took := time.Since(began)
+	c.endServer(l.ends)
+	endAdapters(b, s)
+	return took
+}
+
+// overSSH runs a command over ssh, with a port of the server's loopback forwarded: to local.
+func overSSH(b testing.TB, s *sshd.Server, ssh string, port int, command string) (c *child, local string) {
+	b.Helper()
+	near := sshd.FreePort(b)
+	c = start(b, nil, ssh, "-F", s.ConfigFile(), "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
+		"-L", fmt.Sprintf("%d:127.0.0.1:%d", near, port), sshd.Alias, "echo server is $$; "+command)
+	return c, "127.0.0.1:" + strconv.Itoa(near)
+}
+
+// endServer ends what overSSH started.
+func (c *child) endServer(ends syscall.Signal) {
+	c.b.Helper()
 	pid, err := strconv.Atoi(c.await(serverPID)[1])
 	if err != nil {
-		b.Fatal(err)
+		c.b.Fatal(err)
 	}
-	if err := syscall.Kill(pid, l.ends); err != nil {
-		b.Fatalf("end %s: %v", strings.Join(l.open, " "), err)
+	if err := syscall.Kill(pid, ends); err != nil {
+		c.b.Fatalf("end %s: %v", strings.Join(c.cmd.Args, " "), err)
 	}
 	select {
 	case <-c.exited: // ssh ends with its command; cut earlier, Delve would leave its program
 	case <-time.After(stopTimeout):
 	}
 	c.stop()
-	endAdapters(b, s)
-	return took
 }
 
 var serverPID = regexp.MustCompile(`(?m)^server is (\d+)$`)

@@ -1,8 +1,8 @@
 # Ending what the records of a workspace name. Needs identity.sh and dbk_ws. Functions only; run in a subshell.
 
-# dbk_load sets dbk_recs to the records of this boot, as PID/START/KIND/GROUP/ROLE words.
+# dbk_load sets dbk_recs to the records of this boot, as PID/START/KIND/GROUP/ROLE words, and dbk_heirs.
 dbk_load() {
-	dbk_recs=
+	dbk_recs=$dbk_heirs
 	for dbk_f in "$dbk_ws"/.dbk-*; do
 		[ -f "$dbk_f" ] && [ ! -h "$dbk_f" ] || continue
 		read -r dbk_v dbk_rb dbk_p dbk_s dbk_k dbk_g dbk_r dbk_e <"$dbk_f" || continue
@@ -12,6 +12,20 @@ dbk_load() {
 		case $dbk_s in '' | *[!0-9A-Za-z:_]*) continue ;; esac
 		dbk_recs="$dbk_recs $dbk_p/$dbk_s/$dbk_k/$dbk_g/$dbk_r"
 	done
+}
+
+# dbk_know sets dbk_heirs: sessions that are ours now stay so while we end them (KIND h), though their leader goes first and leaves
+# nobody on record in them, as below sudo. Within these seconds no other session gets the number.
+dbk_know() {
+	dbk_heirs=
+	dbk_load
+	for dbk_t in $dbk_recs; do
+		dbk_p=${dbk_t%%/*} dbk_s=${dbk_t#*/}
+		case $dbk_t in
+		*/s/"$dbk_p"/*) if dbk_alive "$dbk_p" "${dbk_s%%/*}"; then dbk_heirs="$dbk_heirs $dbk_p/${dbk_s%%/*}/h/$dbk_p/-"; fi ;;
+		esac
+	done
+	dbk_load
 }
 
 # dbk_snap prints the process table: stat lines, or ps lines behind a "ps" line.
@@ -24,7 +38,8 @@ dbk_snap() {
 	fi
 }
 
-# dbk_scan words|names SELF prints what of ours runs: kPID, sPID (spare) and lPID (lifeline) words, or a line for people each.
+# dbk_scan words|names SELF prints what of ours runs: kPID, sPID (spare), gPID (a gdb) and lPID (lifeline) words, or a line for
+# people each.
 # Ours are the recorded processes whose start time matches, the rest of a recorded session (or group) as long as one process
 # that matches is in it (which keeps its number from being used again), and all descendants of these. SELF and its children
 # are not told.
@@ -53,7 +68,8 @@ dbk_scan() {
 		n = split(recs, r, " ")
 		for (i = 1; i <= n; i++) {
 			split(r[i], q, "/"); p = q[1]
-			if (!(p in at) || at[p] != q[2]) continue
+			if (q[3] == "h" && q[4] > 1 && !(p in at)) sess[q[4]] = 1
+			if (!(p in at) || at[p] != q[2] || q[3] == "h") continue
 			mine[p] = 1; role[p] = q[5]
 			if (q[3] == "s" && se[p] == q[4] && q[4] > 1) sess[q[4]] = 1
 			if (q[3] == "g" && gr[p] == q[4] && q[4] > 1) group[q[4]] = 1
@@ -74,9 +90,20 @@ dbk_scan() {
 		for (p in mine) {
 			if ((p in not) || p + 0 <= 1 || st[p] ~ /^[ZX]/) continue
 			if (how == "names") printf "process %d (%s)\n", p, nm[p]
-			else print (role[p] == "life" ? "l" : role[p] == "spare" ? "s" : "k") p
+			else print (role[p] == "life" ? "l" : nm[p] == "gdb" ? "g" : role[p] == "spare" ? "s" : "k") p
 		}
 	}'
+}
+
+# dbk_look sets dbk_seen to dbk_scan's words. A lifeline that leaves writes down first what it knew of, which was known by it alone
+# where the program has ended: so records are read again, and once more where nothing was seen.
+dbk_look() {
+	dbk_load
+	dbk_seen=$(dbk_scan words "$dbk_me" | tr '\n' ' ')
+	if [ -z "$dbk_seen" ]; then
+		dbk_load
+		dbk_seen=$(dbk_scan words "$dbk_me" | tr '\n' ' ')
+	fi
 }
 
 # dbk_nap waits a tenth of a second, or one whole where sleep knows no fractions, and counts tenths in dbk_n.
@@ -85,14 +112,29 @@ dbk_nap() {
 	dbk_n=$((dbk_n + 1))
 }
 
-# dbk_end asks with TERM, for 3 s, then KILLs all but the spare ones, which are asked again, for 3 s more. TENTHS counts as waited.
+# dbk_await_gdb waits, for at most 5 s, until no gdb of ours is left. Debuggers have it inject code into a program, which then ends by
+# itself; ended in the midst of that it takes the program with it, and who waits for it may end it.
+dbk_await_gdb() {
+	dbk_n=0
+	while [ -n "$dbk_recs" ] && [ "$dbk_n" -lt 50 ]; do
+		dbk_look
+		case " $dbk_seen" in *" g"*) dbk_nap ;; *) break ;; esac
+	done
+}
+
+# dbk_end asks with TERM, for 3 s, then KILLs all but the spare ones, which are asked again, for 3 s more. A gdb is asked last, and
+# once. TENTHS counts as waited.
 dbk_end() { # [TENTHS]
 	dbk_n=${1:-0} dbk_asked=' ' dbk_again=' '
 	while [ -n "$dbk_recs" ] && [ "$dbk_n" -lt 60 ]; do
-		dbk_live=
-		for dbk_t in $(dbk_scan words "$dbk_me"); do
+		dbk_live= dbk_gdb=
+		dbk_look
+		for dbk_t in $dbk_seen; do
 			dbk_p=${dbk_t#?}
-			case $dbk_t in l*) continue ;; esac
+			case $dbk_t in
+			l*) kill -CONT "$dbk_p" 2>/dev/null; continue ;; # a sudo stops with its program
+			g*) dbk_gdb="$dbk_gdb $dbk_p" && continue ;;
+			esac
 			dbk_live=1
 			case $dbk_asked in
 			*" $dbk_p "*) ;;
@@ -109,7 +151,15 @@ dbk_end() { # [TENTHS]
 				;;
 			esac
 		done
-		[ -n "$dbk_live" ] || break
+		[ -n "$dbk_live$dbk_gdb" ] || break
+		if [ -z "$dbk_live" ] || [ "$dbk_n" -ge 40 ]; then
+			for dbk_p in $dbk_gdb; do
+				case $dbk_asked in
+				*" $dbk_p "*) ;;
+				*) kill -TERM "$dbk_p" 2>/dev/null; dbk_asked="$dbk_asked$dbk_p " ;;
+				esac
+			done
+		fi
 		dbk_nap
 	done
 }
@@ -137,24 +187,23 @@ dbk_reap() {
 	export LC_ALL PATH
 	[ -e "$dbk_ws" ] || [ -h "$dbk_ws" ] || return 0
 	dbk_ours "$dbk_ws" || { printf 'directory %s (not ours, not touched)\n' "$dbk_ws"; return 0; }
+	dbk_seen=
 	dbk_boot
-	dbk_load
+	dbk_know
 	dbk_self
+	dbk_await_gdb
 	dbk_end
 	if [ "$1" = broker ]; then
 		dbk_end_lifelines
 		dbk_end 27 # what a lifeline had started at that moment: sleep, awk
 	fi
 	dbk_left=
-	if [ -n "$dbk_recs" ]; then dbk_left=$(dbk_scan words "$dbk_me"); fi
-	case " $dbk_left" in
-	*" s"* | *" k"* | *"
-s"* | *"
-k"*)
+	if [ -n "$dbk_recs" ]; then dbk_look; fi
+	case " $dbk_seen" in
+	*" s"* | *" k"* | *" g"*)
 		# Their names at once, or none that could be told is there any more.
 		dbk_left=$(dbk_scan names "$dbk_me")
 		;;
-	*) dbk_left= ;;
 	esac
 	if [ -n "$dbk_left" ]; then
 		for dbk_f in "$dbk_ws"/* "$dbk_ws"/.[!.]* "$dbk_ws"/..?*; do

@@ -3,9 +3,10 @@
 	trap '' HUP INT QUIT TERM PIPE
 	exec >/dev/null 2>&1
 	while read -r dbk_x <&3; do :; done
-	kill -TERM -$$ || kill -TERM $$
+	# Below sudo we lead no group, but the group is this channel's all the same.
+	kill -TERM -$$ || kill -TERM 0
 	sleep 1
-	kill -KILL -$$ || kill -KILL $$
+	kill -KILL -$$ || kill -KILL 0
 ) &
 dbk_watch=$!
 (

@@ -106,7 +106,7 @@ func (d document) add(v hujson.Value, make func(indent string, multi bool) []byt
 		after = comma + 1
 	}
 	at := d.sameLine(after)
-	with := []byte{}
+	var with []byte
 	switch {
 	case d.lines(at, end): // the bracket stands in a line of its own
 		if d.begins(last.from) {
@@ -193,4 +193,37 @@ func (d document) commentEnd(at int) int {
 		end--
 	}
 	return at + end
+}
+
+// tooDeep is where brackets stand deeper in each other than maxDepth, or -1. It reads strings and comments as the parser does, up to where that would stop.
+func tooDeep(text []byte) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '[', '{':
+			if depth++; depth > maxDepth {
+				return i
+			}
+		case ']', '}':
+			depth--
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '/':
+			opens, closes := "/*", "*/"
+			if bytes.HasPrefix(text[i:], []byte("//")) {
+				opens, closes = "//", "\n"
+			}
+			body, ok := bytes.CutPrefix(text[i:], []byte(opens))
+			end := bytes.Index(body, []byte(closes))
+			if !ok || end < 0 {
+				return -1 // the parser gets no further
+			}
+			i += len(opens) + end + len(closes) - 1
+		}
+	}
+	return -1
 }

@@ -11,8 +11,12 @@ import (
 	"github.com/debugbroker/debugbroker/broker/api"
 )
 
-// maxFile bounds a file that Merge reads, in bytes: the parser goes down one call for each bracket.
-const maxFile = 1 << 20
+const (
+	// maxFile bounds a file that Merge reads, in bytes.
+	maxFile = 1 << 20
+	// maxDepth bounds how deep brackets may stand in each other: the parser goes down a call for each.
+	maxDepth = 500
+)
 
 // shape is how a front end's file is laid out.
 type shape struct {
@@ -69,6 +73,9 @@ func (c Config) Merge(old []byte) ([]byte, error) {
 }
 
 func (c Config) mergeJSON(text []byte) ([]byte, error) {
+	if at := tooDeep(text); at >= 0 {
+		return nil, broken(fmt.Sprintf(":%s: more than %d brackets in each other", document{text: text}.position(at), maxDepth))
+	}
 	// A file of blanks and comments is one that somebody has begun.
 	if v, err := hujson.Parse(append(bytes.Clone(text), "\nnull"...)); err == nil && v.StartOffset == len(text)+1 {
 		return c.begin(text), nil

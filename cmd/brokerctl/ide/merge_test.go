@@ -89,7 +89,7 @@ func TestMergeRefuses(t *testing.T) {
 		{"vscode", "{} {}", ":1:4: invalid character"},
 		{"vscode", "/* open", ":1:"},
 		{"vscode", "\x00", ":1:1: invalid character"},
-		{"vscode", strings.Repeat("[", maxFile+1), "more than"},
+		{"vscode", strings.Repeat("[", maxFile+1), ": it has more than 1048576 bytes"},
 		{"zed", `{}`, ":1:1: it is no list"},
 		{"jetbrains", "<component>\n<configuration name=\"debugbroker: web1:python\">\n</component>", ":3:13: XML syntax error"},
 		{"jetbrains", "<component><configuration name=\"mine\"/></component>", `another configuration, "mine"`},
@@ -103,11 +103,24 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
-// TestMergeDeep: the parser goes down with each bracket, and must come back.
+// TestMergeDeep: the parser goes down with each bracket, and is not sent where its stack ends. What only looks like a bracket does not count.
 func TestMergeDeep(t *testing.T) {
-	old := `{"x":` + strings.Repeat("[", maxFile/2-8) + strings.Repeat("]", maxFile/2-8) + `}`
-	if _, err := conf(t, "vscode", "python").Merge([]byte(old)); err != nil {
-		t.Error(err)
+	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	c := conf(t, "vscode", "python")
+	for _, old := range []string{
+		`{"x":` + nested(maxDepth-1) + `}`, `{"x":"\"` + strings.Repeat("[", 2*maxDepth) + `"}`, "{ // " + strings.Repeat("[", 2*maxDepth) + "\n}",
+		"{ /* \" " + strings.Repeat("[", 2*maxDepth) + "*/ }", `{"x": [` + strings.Repeat("[],", 2*maxDepth) + `]}`,
+	} {
+		if _, err := c.Merge([]byte(old)); err != nil {
+			t.Errorf("%.40s: %v", old, err)
+		}
+	}
+	for _, old := range []string{
+		`{"x":` + nested(maxDepth) + `}`, strings.Repeat(`{"a":`, maxFile/8), strings.Repeat("[//\n", maxFile/8), strings.Repeat("[/**/", maxFile/8), strings.Repeat(`["\\",`, maxFile/8),
+	} {
+		if _, err := c.Merge([]byte(old)); err == nil || !strings.Contains(err.Error(), "brackets in each other") {
+			t.Errorf("%.40s: %v", old, err)
+		}
 	}
 }
 
