@@ -40,7 +40,7 @@ HOST it is this machine: "ps :" or "ps :go". Nothing on the host is touched.
 			_, err := parsePlace(args[0])
 			return err
 		},
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTargetsOrHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			at, err := parsePlace(args[0])
 			if err != nil {
