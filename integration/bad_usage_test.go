@@ -19,8 +19,8 @@ func TestWrongUsage(t *testing.T) {
 		args []string
 		say  string
 	}{
-		{"nothing to debug", []string{"open", ":python"}, "nothing to debug"},
-		{"nothing to debug there", []string{"open", "box:go"}, "nothing to debug"},
+		{"nothing to debug", []string{"open", ":python", "--no-autostart"}, "nothing to debug"},
+		{"nothing to debug there", []string{"open", "box:go", "--no-autostart"}, "nothing to debug"},
 		{"nothing behind the dashes", []string{"open", ":python", "--"}, "no program"},
 		{"unknown language", []string{"open", "box:cobol", "--", "a"}, "unknown language \"cobol\""},
 		{"no language", []string{"open", "box", "--", "a"}, "language is missing"},
