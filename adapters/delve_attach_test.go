@@ -68,7 +68,7 @@ func TestDelveAttach(t *testing.T) {
 
 // Delve tells how a program that it has attached to ends.
 func TestDelveAttachWatches(t *testing.T) {
-	program := runs(t, "/", nil, goProgram(t), "20", "7")
+	program := runs(t, "/", nil, goProgram(t), "400", "7")
 	program.line("first tick", ticks.MatchString)
 	s := attachTo(t, NewDelve(), Request{Target: goTarget(program), Interpreter: tools.NeedDlv(t), Host: here(t)})
 	if e := <-s.watched(); e.Code != 7 {

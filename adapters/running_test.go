@@ -77,8 +77,15 @@ func (s *server) leave() {
 	}
 }
 
-// stdio starts a plan's Stdio as the broker does for one front end.
+// stdio starts a plan's Stdio as the broker does for one front end, once the last front end's has ended.
 func (s *server) stdio(ctx context.Context) (net.Conn, error) {
+	if s.lastStdio != nil {
+		select {
+		case <-s.lastStdio:
+		case <-time.After(limit):
+			s.t.Fatalf("%s of the last front end does not end", s.plan.Stdio[0])
+		}
+	}
 	cmd := exec.Command(s.plan.Stdio[0], s.plan.Stdio[1:]...)
 	cmd.Env, cmd.Dir = append(os.Environ(), s.plan.Env...), s.plan.Cwd
 	in, err := cmd.StdinPipe()
@@ -97,13 +104,14 @@ func (s *server) stdio(ctx context.Context) (net.Conn, error) {
 		_, _ = io.Copy(in, far)
 		in.Close()
 	}()
+	ended := make(chan struct{})
+	s.lastStdio = ended
+	go func() { <-done; _ = cmd.Wait(); close(ended) }()
 	s.t.Cleanup(func() {
 		near.Close()
-		ended := make(chan struct{})
-		go func() { <-done; _ = cmd.Wait(); close(ended) }()
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(limit):
 			s.t.Errorf("%s does not end with its front end", s.plan.Stdio[0])
 			_ = cmd.Process.Kill()
 			<-ended

@@ -34,6 +34,8 @@ type server struct {
 	lines []string
 	more  chan struct{} // closed and replaced at each line
 	ended chan struct{} // closed when it has ended and its output has been read
+
+	lastStdio chan struct{} // closed when the last front end's process of stdio has ended
 }
 
 // launch starts what a plan says, waits until it is ready, and tells the plan what the broker would.

@@ -96,7 +96,7 @@ var (
 )
 
 // unitProperty is one line of `systemctl show`.
-var unitProperty = regexp.MustCompile(`(?m)^(user|system) (LoadState|ActiveState|SubState|MainPID)=(.*)$`)
+var unitProperty = regexp.MustCompile(`(?m)^(user|system) (LoadState|ActiveState|SubState|MainPID|ControlGroup)=(.*)$`)
 
 // ofUnit is the process of a systemd unit: its main process if that is of the language, else the only one of the language in it.
 //
@@ -111,8 +111,8 @@ func (s *session) ofUnit(ctx context.Context, login tunnel.Host, t *processTable
 	}
 	script := `command -v systemctl >/dev/null 2>&1 || exit 3
 : "${XDG_RUNTIME_DIR:=/run/user/$(id -u)}"; export XDG_RUNTIME_DIR
-systemctl --user show -p LoadState,ActiveState,SubState,MainPID -- ` + shellWord(name) + ` 2>/dev/null | sed 's/^/user /'
-systemctl --system show -p LoadState,ActiveState,SubState,MainPID -- ` + shellWord(name) + ` 2>/dev/null | sed 's/^/system /'
+systemctl --user show -p LoadState,ActiveState,SubState,MainPID,ControlGroup -- ` + shellWord(name) + ` 2>/dev/null | sed 's/^/user /'
+systemctl --system show -p LoadState,ActiveState,SubState,MainPID,ControlGroup -- ` + shellWord(name) + ` 2>/dev/null | sed 's/^/system /'
 exit 0`
 	res, err := login.Run(ctx, script)
 	if err != nil {
@@ -146,7 +146,7 @@ exit 0`
 		}
 		var found []*process
 		for _, p := range t.all {
-			if f, ok := s.adapter.Recognise(p.Running); ok && !f.Server && p.info.Unit == name {
+			if f, ok := s.adapter.Recognise(p.Running); ok && !f.Server && p.info.Unit == name && p.below(u["ControlGroup"]) {
 				found = append(found, p)
 			}
 		}
@@ -235,6 +235,11 @@ type process struct {
 func (p *process) ours() bool {
 	name := path.Base(p.Exe)
 	return name == "brokerd" || name == "brokerctl"
+}
+
+// below tells whether the process is in a control group: other users' managers may have units of the same name.
+func (p *process) below(group string) bool {
+	return group == "" || strings.HasPrefix(p.info.Group+"/", group+"/")
 }
 
 // name is what people call the process, fit to be read.

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,8 +26,8 @@ func traced(t *testing.T, pid int) {
 		runtime.LockOSThread()
 		err := unix.PtraceSeize(pid)
 		seized <- err
-		<-end
 		if err == nil {
+			passOn(pid, end)
 			err = letGo(pid)
 		}
 		ended <- err
@@ -40,6 +41,27 @@ func traced(t *testing.T, pid int) {
 			t.Errorf("let process %d go: %v", pid, err)
 		}
 	})
+}
+
+// passOn gives a traced process the signals that it gets, for each of which it stops: Go's scheduler sends itself many.
+func passOn(pid int, end <-chan struct{}) {
+	for {
+		select {
+		case <-end:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+		var status unix.WaitStatus
+		for {
+			got, err := unix.Wait4(pid, &status, unix.WALL|unix.WNOHANG, nil)
+			if err != nil || got != pid || !status.Stopped() {
+				break
+			}
+			if unix.PtraceCont(pid, int(status.StopSignal())) != nil {
+				break
+			}
+		}
+	}
 }
 
 // letGo detaches, for which the kernel wants the process stopped.

@@ -19,8 +19,8 @@ func TestWrongUsage(t *testing.T) {
 		args []string
 		say  string
 	}{
-		{"nothing to debug", []string{"open", ":python"}, "nothing to debug"},
-		{"nothing to debug there", []string{"open", "box:go"}, "nothing to debug"},
+		{"nothing to debug", []string{"open", ":python", "--no-autostart"}, "nothing to debug"},
+		{"nothing to debug there", []string{"open", "box:go", "--no-autostart"}, "nothing to debug"},
 		{"nothing behind the dashes", []string{"open", ":python", "--"}, "no program"},
 		{"unknown language", []string{"open", "box:cobol", "--", "a"}, "unknown language \"cobol\""},
 		{"no language", []string{"open", "box", "--", "a"}, "language is missing"},
@@ -44,10 +44,8 @@ func TestWrongUsage(t *testing.T) {
 		{"argument not UTF-8", []string{"open", ":python", "--", "a", "\xff\xfe"}, "UTF-8"},
 		{"map without =", []string{"open", ":python", "--map", "/a", "--", "a"}, "LOCAL=REMOTE"},
 		{"empty cwd", []string{"open", ":python", "--cwd", "", "--", "a"}, "--cwd"},
-		{"not built: pid", []string{"open", ":python", "--pid", "1"}, "pid"},
-		{"not built: match", []string{"open", ":python", "--match", "x"}, "match"},
 		{"not built: observe", []string{"open", ":python", "--observe", "--", "a"}, "observe"},
-		{"not built: sudo", []string{"open", ":python", "--sudo", "--", "a"}, "sudo"},
+		{"sudo without a process", []string{"open", ":python", "--sudo", "--", "a"}, "sudo"},
 		{"not built: relay", []string{"open", ":python", "--relay", "auto", "--", "a"}, "relay"},
 		{"not built: forward", []string{"forward", "box"}, "forward"},
 		{"close nothing", []string{"close"}, "--all"},

@@ -20,7 +20,7 @@ import (
 )
 
 // shortTime is long enough to open a session and stop at a breakpoint before the last warning, ten seconds before the end.
-const shortTime = 22 * time.Second
+const shortTime = 40 * time.Second
 
 // told waits until a DAP front end's console shows a line with these words.
 func told(t *testing.T, d expect.DAP, words string) {

@@ -38,6 +38,17 @@ func placeOf(text string) (at place) {
 	return at
 }
 
+// groupOf is the path in systemd's own hierarchy.
+func groupOf(text string) string {
+	for line := range strings.Lines(text) {
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(f) == 3 && (f[1] == "" || f[1] == "name=systemd") && f[2] != "/" {
+			return cleanText(f[2], 4096)
+		}
+	}
+	return ""
+}
+
 func placeOfPath(path string) (at place) {
 	kind := "containerd" // of a bare id: ctr and nerdctl have them below a namespace's name
 	pods := false

@@ -30,6 +30,8 @@ type ProcessInfo struct {
 	Container string
 	// Unit is the systemd unit of its control group, "" if there is none, or if it is one inside of a container.
 	Unit string
+	// Group is the path of its control group as systemd has it.
+	Group string
 }
 
 // maxProcessesText bounds what the far side may say of its processes.

@@ -251,7 +251,7 @@ func (raw *rawProcess) info(us *rawProcess) (ProcessInfo, bool) {
 		return p, false
 	}
 	place := placeOf(raw.files[fileCgroup])
-	p.Unit = place.unit
+	p.Unit, p.Group = place.unit, groupOf(raw.files[fileCgroup])
 	if place.container != placeOf(us.files[fileCgroup]).container {
 		p.Container = place.container
 	}

@@ -37,7 +37,12 @@ func sudoError(ended error, noise []byte) error {
 		said = []string{string(noise)}
 	}
 	text := cleanText(strings.Join(said, " "), maxErrorText)
-	return classified(ErrSudo, fmt.Errorf("run sudo: %w: %s", ended, text))
+	err := classified(ErrSudo, fmt.Errorf("run sudo: %w: %s", ended, text))
+	// The shell's words for a command that it does not find; where it may not look into a directory of PATH, it is the latter.
+	if strings.Contains(text, "sudo: not found") || strings.Contains(text, "sudo: Permission denied") {
+		return hinted(err, "sudo is not installed there, or your user may not run it; log in as the process's user, or as root")
+	}
+	return err
 }
 
 // HandOver is as in Host, of either of the two: root does it. The socket must be in the workspace itself, where nobody but root can

@@ -51,19 +51,20 @@ func (c *client) serveCDP(run, ctx context.Context, br *bufio.Reader) {
 
 func (c *client) serveWebsocket(run, ctx context.Context, br *bufio.Reader, request []byte) {
 	err := c.withServer(run, ctx, c.p.cfg.Dial, func(far net.Conn) string {
-		down := &frames{c: c}
+		down, up := &frames{c: c}, &frames{begun: true}
 		c.lend(down)
 		return c.duplex(far,
 			func() error {
 				if _, err := far.Write(request); err != nil {
 					return err
 				}
-				return forward(far, br)
+				return forward(&followed{far, up}, br)
 			},
 			func() error {
 				defer down.end()
 				return forward(down, far)
-			}, nil)
+			},
+			func(downDone <-chan struct{}) { takeLeave(far, up, downDone) })
 	})
 	if err != nil {
 		c.refuseHTTP(http.StatusBadGateway, err.Error())

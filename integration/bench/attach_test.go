@@ -50,7 +50,8 @@ func benchAttaches(b *testing.B, r *report) {
 	}
 	r.table(fmt.Sprintf("From the command to a running program's debug server, and until a front end is in, p50 of %d each, in turns (1.0x: as fast as by hand; more is faster)", attachCount), times1)
 	r.note("by hand: one ssh -L with the command that attaches. debugpy comes into the program when a front end comes to a session, but with the command by hand;")
-	r.note("Delve by hand says that it listens before it attaches. The front end of java is jdb, whose own start counts")
+	r.note("Delve by hand is there when the program runs again: a front end that comes before, as the words say it may, can hang. The front end of java")
+	r.note("is jdb, whose own start counts")
 	r.table("The longest time that the program stands still, p50 of the same visits", still)
 	r.note("the program's turns take 1 ms and a little more; a bystander is the same program in the same time, which nobody touches")
 }
@@ -76,6 +77,9 @@ func benchAttach(b *testing.B, ssh string, k running) (hand, broker *turns) {
 			p.await(k.ready)
 		} else {
 			c.await(k.ready)
+		}
+		if k.settled != nil {
+			k.settled(b, port)
 		}
 		return addr, func() { c.endServer(k.ends) }
 	}}

@@ -70,7 +70,7 @@ func (c *child) await(re *regexp.Regexp) []string {
 		select {
 		case <-changed:
 		case <-c.exited:
-			c.b.Fatalf("%s ended before it printed %s:\n%s", c.cmd.Path, re, text)
+			c.b.Fatalf("%s ended (%s) before it printed %s:\n%s", c.cmd.Path, c.cmd.ProcessState, re, text)
 		case <-ctx.Done():
 			c.b.Fatalf("%s did not print %s:\n%s", c.cmd.Path, re, text)
 		}

@@ -19,10 +19,11 @@ type running struct {
 	open []string                // further flags of open
 	argv func(port int) []string // port is where the program listens itself once it is told to
 	hand func(pid, port int) string
-	// ready is what the command prints once a front end may come; inProgram: what the program does.
+	// ready is what the command prints once it has done its work, or what the program prints (inProgram).
 	ready     *regexp.Regexp
 	inProgram bool
-	ends      syscall.Signal // what ends the command
+	settled   func(b testing.TB, port int) // waits for what the words came too early for; may be nil
+	ends      syscall.Signal               // what ends the command
 	visit     func(b testing.TB, addr string) visit
 }
 
@@ -60,7 +61,7 @@ func goRunning(b testing.TB) running {
 		hand: func(pid, port int) string {
 			return fmt.Sprintf("exec %s attach %d --headless --accept-multiclient --continue --api-version=2 --listen=127.0.0.1:%d", dlv, pid, port)
 		},
-		ready: delveReady, ends: syscall.SIGTERM, visit: visitWithDAP(map[string]any{"mode": "remote"}, programs.Path(b, "go/pacer/main.go")),
+		ready: delveReady, settled: delveRuns, ends: syscall.SIGTERM, visit: visitWithDAP(map[string]any{"mode": "remote"}, programs.Path(b, "go/pacer/main.go")),
 	}
 }
 
@@ -73,7 +74,11 @@ func nodeRunning(b testing.TB) running {
 		visit: func(b testing.TB, addr string) visit {
 			c := expect.DialCDP(b, addr)
 			c.Start()
-			return visit{func() { c.SetBreakpoint("file://"+path, programs.BreakLine(b, path)) }, c.Abort}
+			return visit{func() { c.SetBreakpoint("file://"+path, programs.BreakLine(b, path)) }, func() {
+				if err := c.Close(); err != nil {
+					b.Error(err)
+				}
+			}}
 		},
 	}
 }

@@ -3,12 +3,15 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/debugbroker/debugbroker/adapters/dlvrpc"
 )
 
 // What debug servers print when they listen.
@@ -18,7 +21,7 @@ var (
 	javaReady  = regexp.MustCompile(`Listening for transport dt_socket at address: \d+`)
 )
 
-// filePoll is how often a file is looked for: debugpy has no other announcement.
+// filePoll is how often is looked for what nobody announces: debugpy's file, Delve's continue.
 const filePoll = 10 * time.Millisecond
 
 // startDelve starts a headless Delve on a free TCP port, as its documentation says.
@@ -53,4 +56,31 @@ func startDebugpy(b testing.TB, python, program string) (port int) {
 	}
 }
 
-// freePort is a port on loopback that was free a moment ago.
+// delveRuns waits until a Delve that was told to attach and to continue has done both: it says before that it listens. A front end that
+// comes between is refused or never answered.
+func delveRuns(b testing.TB, port int) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), childTimeout)
+	defer cancel()
+	conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := dlvrpc.New(conn)
+	defer client.Close()
+	tick := time.NewTicker(filePoll)
+	defer tick.Stop()
+	for {
+		switch state, err := client.State(ctx, false); {
+		case err != nil:
+			b.Fatalf("wait until Delve has attached: %v", err)
+		case state.Running:
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			b.Fatal("the program does not run under Delve")
+		}
+	}
+}
