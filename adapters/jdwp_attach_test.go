@@ -61,8 +61,8 @@ func anyPort(t *testing.T) string {
 func jdbStops(t *testing.T, address string) expect.Console {
 	t.Helper()
 	jdb := expect.StartJdb(t, tools.Need(t, tools.Java).Jdb, address, "testdata/java")
-	jdb.Ask("stop in Ticker.tick", `(Deferring|Set) breakpoint|Set deferred`)
-	jdb.Expect(`(?s)Breakpoint hit.*main\[1\] `)
+	// A program that runs may hit it in the midst of the answer.
+	jdb.Ask("stop in Ticker.tick", `(?s)Breakpoint hit.*main\[1\] `)
 	jdb.Ask("print i", `i = \d+`)
 	jdb.Ask("next", `(?s)Step completed.*main\[1\] `)
 	return jdb
