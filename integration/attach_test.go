@@ -144,7 +144,7 @@ func TestAttachedProgramEnds(t *testing.T) {
 			if err := h.cmd.Process.Signal(syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			go h.cmd.Wait() // whoever started it reaps it
+			go h.reap() // whoever started it reaps it
 			ended := w.Await(v.ID, "the session has ended", func(v api.Session) bool { return v.Phase.Ended() })
 			if ended.Phase != api.PhaseClosed || ended.Error != nil {
 				t.Errorf("phase %s, error %+v", ended.Phase, ended.Error)

@@ -116,7 +116,7 @@ func TestAttachIntoAContainer(t *testing.T) {
 	h.untouched()
 	// Its end before that of its group.
 	h.cmd.Process.Signal(syscall.SIGKILL)
-	h.cmd.Wait()
+	h.reap()
 }
 
 // TestAttachWithoutProc needs root.

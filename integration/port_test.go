@@ -23,6 +23,7 @@ import (
 type byHand struct {
 	t    *testing.T
 	cmd  *exec.Cmd
+	reap func() // waits for its end; may be called again, and by several
 	mu   sync.Mutex
 	last []string
 	more chan struct{}
@@ -47,6 +48,7 @@ func startCommand(t *testing.T, ready string, cmd *exec.Cmd) *byHand {
 		t.Fatal(err)
 	}
 	h.cmd.Stdout, h.cmd.Stderr = w, w
+	h.reap = sync.OnceFunc(func() { h.cmd.Wait() })
 	if err := h.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,7 @@ func startCommand(t *testing.T, ready string, cmd *exec.Cmd) *byHand {
 	}()
 	t.Cleanup(func() {
 		syscall.Kill(-h.cmd.Process.Pid, syscall.SIGTERM) // never SIGKILL: Delve
-		h.cmd.Wait()
+		h.reap()
 		r.Close()
 		<-read
 	})
