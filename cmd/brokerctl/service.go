@@ -37,7 +37,7 @@ and environment (--config, BROKER_STATE_DIR, BROKER_CONFIG, BROKER_SSH_CONFIG, .
 Run it again after an upgrade, or to change any of these: brokerd is started anew only if something has changed. That closes its
 sessions, so it is refused where some are open, unless --force says so.`,
 		Example: `  brokerctl service install
-  brokerctl service install --config ~/work/debugbroker.toml
+  brokerctl service install --config ~/debugbroker.toml
   brokerctl service install --force --json`,
 		Args:              noArgs,
 		ValidArgsFunction: completeNothing,
