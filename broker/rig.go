@@ -30,8 +30,9 @@ type rig struct {
 	root     bool             // host is one of AsRoot
 	target   adapters.Running // mode Attach
 	stdio    chan struct{}    // one slot: taken while a debug server of dialStdio is there
-	opening  func(context.Context, *rig) (net.Conn, error)
-	entry    *store.Entry // in the ledger
+	// dialStdio is session.dialStdio.
+	dialStdio func(context.Context, *rig) (net.Conn, error)
+	entry     *store.Entry // in the ledger
 	// abandoned says that what entry names could not be cleaned up.
 	abandoned bool
 	proc      tunnel.Process
@@ -79,7 +80,7 @@ func describeExit(e api.Exit) string {
 // dial connects to the debug server.
 func (r *rig) dial(ctx context.Context) (net.Conn, error) {
 	if r.network == "stdio" {
-		return r.opening(ctx, r)
+		return r.dialStdio(ctx, r)
 	}
 	return r.host.Dial(ctx, r.network, r.address)
 }

@@ -122,7 +122,7 @@ func (s *session) run(ctx context.Context) {
 	var clock sync.WaitGroup
 	expires := s.cur.Expires
 	clock.Go(func() { s.expire(ctx, expires) })
-	r := &rig{stdio: make(chan struct{}, 1), opening: s.dialStdio, panicked: func(p any) { s.cancel(s.panicked(p)) }}
+	r := &rig{stdio: make(chan struct{}, 1), dialStdio: s.dialStdio, panicked: func(p any) { s.cancel(s.panicked(p)) }}
 	var cause error
 	if err := s.attempt(func() { cause = s.live(ctx, r) }); err != nil {
 		cause = err

@@ -9,9 +9,6 @@ import (
 // closeTime bounds the wait for the inspector's answer to a close.
 const closeTime = time.Second
 
-// wsAbnormal is sent in a front end's name when it has gone without a word: 1001, going away (RFC 6455, 7.4.1).
-const wsAbnormal = wsGoingAway
-
 // followed is the way to the inspector, with an eye on where a websocket's messages end.
 type followed struct {
 	net.Conn
@@ -33,7 +30,7 @@ func takeLeave(far net.Conn, up *frames, downDone <-chan struct{}) {
 	}
 	// A client masks what it sends, with any key: RFC 6455, 5.3.
 	frame := []byte{wsFin | wsClose, wsMask | 2, 0, 0, 0, 0}
-	if _, err := far.Write(binary.BigEndian.AppendUint16(frame, wsAbnormal)); err != nil {
+	if _, err := far.Write(binary.BigEndian.AppendUint16(frame, wsGoingAway)); err != nil {
 		return
 	}
 	t := time.NewTimer(closeTime)
