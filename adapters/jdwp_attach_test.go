@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/frontend/expect"
 	"github.com/debugbroker/debugbroker/integration/tools"
 )
@@ -49,13 +50,7 @@ func (s *server) javaTarget() Running {
 	return r
 }
 
-func anyPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	must(t, "listen", err)
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-}
+func anyPort(t *testing.T) string { return strconv.Itoa(freeport.On127(t)) }
 
 // jdbStops has jdb stop the program in tick, and step.
 func jdbStops(t *testing.T, address string) expect.Console {

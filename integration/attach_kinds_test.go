@@ -1,12 +1,12 @@
 package integration_test
 
 import (
-	"net"
 	"path/filepath"
 	"strconv"
 	"testing"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/frontend/expect"
 	"github.com/debugbroker/debugbroker/integration/programs"
 	"github.com/debugbroker/debugbroker/integration/sshd"
@@ -66,22 +66,12 @@ func attachJava(t *testing.T) attachKind {
 	t.Helper()
 	jdk := tools.Need(t, tools.Java)
 	path := programs.Path(t, "java/Ticker.java")
-	argv := []string{jdk.Java, "-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,onjcmd=y,address=127.0.0.1:" + strconv.Itoa(freeJDWPPort(t)), "-cp", programs.BuildJava(t, jdk), "Ticker"}
+	argv := []string{jdk.Java, "-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,onjcmd=y,address=127.0.0.1:" + strconv.Itoa(freeport.On127(t)), "-cp", programs.BuildJava(t, jdk), "Ticker"}
 	return attachKind{"java", argv, nil, "", func(t *testing.T, addr string) (leave, crash func()) {
 		c := expect.StartJdb(t, jdk.Jdb, addr, filepath.Dir(path))
 		c.Ask("stop at Ticker:"+strconv.Itoa(programs.BreakLine(t, path)), `(?s)Breakpoint hit: .*Ticker\.tick\(\), line`)
 		return func() { c.Quit("quit") }, c.Kill
 	}}
-}
-
-func freeJDWPPort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // options are those of an sshd that has what the kind needs.

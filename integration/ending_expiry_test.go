@@ -13,6 +13,7 @@ import (
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/frontend/expect"
 	"github.com/debugbroker/debugbroker/integration/programs"
 	"github.com/debugbroker/debugbroker/integration/sshd"
@@ -91,15 +92,15 @@ func TestExpiryWhilePaused(t *testing.T) {
 	classes := programs.BuildJava(t, jdk)
 	var afterwards []func()
 
-	path, port := programs.Path(t, "python/ticker.py"), sshd.FreePort(t)
+	path, port := programs.Path(t, "python/ticker.py"), freeport.On127(t)
 	h := startByHand(t, port, "tick", tools.Need(t, tools.Python), "-Xfrozen_modules=off", "-m", "debugpy", "--listen", "127.0.0.1:"+strconv.Itoa(port), path)
 	afterwards = append(afterwards, paused(h, open("python", port), pythonAttach(), path))
 
-	path, port = programs.Path(t, "go/ticker/main.go"), sshd.FreePort(t)
+	path, port = programs.Path(t, "go/ticker/main.go"), freeport.On127(t)
 	h = startByHand(t, port, "tick", tools.NeedDlv(t), "exec", "--headless", "--accept-multiclient", "--continue", "--listen=127.0.0.1:"+strconv.Itoa(port), binary)
 	afterwards = append(afterwards, paused(h, open("go", port), delveAttach(), path))
 
-	path, port = programs.Path(t, "node/ticker.js"), sshd.FreePort(t)
+	path, port = programs.Path(t, "node/ticker.js"), freeport.On127(t)
 	node := startByHand(t, port, "tick", tools.Need(t, tools.Node), "--inspect=127.0.0.1:"+strconv.Itoa(port), path)
 	inspected := open("node", port)
 	c := expect.DialCDP(t, inspected.Local)
@@ -119,7 +120,7 @@ func TestExpiryWhilePaused(t *testing.T) {
 		over(node, inspected)
 	})
 
-	path, port = programs.Path(t, "java/Ticker.java"), sshd.FreePort(t)
+	path, port = programs.Path(t, "java/Ticker.java"), freeport.On127(t)
 	jvm := startByHand(t, port, "tick", jdk.Java, "-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address=127.0.0.1:"+strconv.Itoa(port), "-cp", classes, "Ticker")
 	debugged := open("java", port)
 	jdb := expect.StartJdb(t, jdk.Jdb, debugged.Local, filepath.Dir(path))

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/frontend"
 	"github.com/debugbroker/debugbroker/integration/frontend/expect"
 	"github.com/debugbroker/debugbroker/integration/programs"
@@ -47,7 +48,7 @@ func TestIDEPython(t *testing.T) {
 	}
 	e.Close(s.ID)
 
-	port := sshd.FreePort(t)
+	port := freeport.On127(t)
 	h := startByHand(t, port, "tick", python, "-Xfrozen_modules=off", "-m", "debugpy", "--listen", "127.0.0.1:"+strconv.Itoa(port), filepath.Join(e.remote, e.file))
 	s = e.port("python", port)
 	e.visit("vscode, --port", e.readVSCode(s), s, h.runsOn) // the launched session's entry has been replaced
@@ -81,7 +82,7 @@ func TestIDEGo(t *testing.T) {
 	e.cliGo(s, dlv, func() { e.runsOn(s) })
 	e.Close(s.ID)
 
-	port := sshd.FreePort(t)
+	port := freeport.On127(t)
 	h := startByHand(t, port, "tick", dlv, "exec", "--headless", "--accept-multiclient", "--continue", "--listen=127.0.0.1:"+strconv.Itoa(port), e.buildThere())
 	s = e.port("go", port)
 	e.visit("vscode, --port", e.readVSCode(s), s, h.runsOn)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 	"github.com/debugbroker/debugbroker/integration/tools"
 	"github.com/debugbroker/debugbroker/integration/vscode"
@@ -52,7 +53,7 @@ func TestVSCodeNode(t *testing.T) {
 	})
 	t.Run("port", func(t *testing.T) {
 		e := e.in(t)
-		port := sshd.FreePort(t)
+		port := freeport.On127(t)
 		h := startByHand(t, port, "tick", node, "--inspect=127.0.0.1:"+strconv.Itoa(port), filepath.Join(e.remote, e.file))
 		s := e.port("node", port)
 		if c := e.config(s, "vscode", "--write"); int(e.inFile(c, "configurations")["port"].(float64)) == port {

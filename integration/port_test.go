@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/frontend/expect"
 	"github.com/debugbroker/debugbroker/integration/programs"
 	"github.com/debugbroker/debugbroker/integration/sshd"
@@ -129,7 +130,7 @@ func TestPortPython(t *testing.T) {
 	t.Parallel()
 	python := tools.Need(t, tools.Python)
 	w := newWorld(t, sshd.Options{})
-	path, port := programs.Path(t, "python/ticker.py"), sshd.FreePort(t)
+	path, port := programs.Path(t, "python/ticker.py"), freeport.On127(t)
 	line := programs.BreakLine(t, path)
 	h := startByHand(t, port, "tick", python, "-Xfrozen_modules=off", "-m", "debugpy", "--listen", "127.0.0.1:"+strconv.Itoa(port), path)
 	s := openPort(t, w, "python", port)
@@ -144,7 +145,7 @@ func TestPortGo(t *testing.T) {
 	t.Parallel()
 	dlv := tools.NeedDlv(t)
 	w := newWorld(t, sshd.Options{})
-	path, port := programs.Path(t, "go/ticker/main.go"), sshd.FreePort(t)
+	path, port := programs.Path(t, "go/ticker/main.go"), freeport.On127(t)
 	line := programs.BreakLine(t, path)
 	h := startByHand(t, port, "tick", dlv, "exec", "--headless", "--accept-multiclient", "--continue", "--listen=127.0.0.1:"+strconv.Itoa(port), programs.BuildGo(t, "ticker"))
 	s := openPort(t, w, "go", port)
@@ -163,7 +164,7 @@ func TestPortNode(t *testing.T) {
 	t.Parallel()
 	node := tools.Need(t, tools.Node)
 	w := newWorld(t, sshd.Options{})
-	path, port := programs.Path(t, "node/ticker.js"), sshd.FreePort(t)
+	path, port := programs.Path(t, "node/ticker.js"), freeport.On127(t)
 	line := programs.BreakLine(t, path)
 	h := startByHand(t, port, "tick", node, "--inspect=127.0.0.1:"+strconv.Itoa(port), path)
 	s := openPort(t, w, "node", port)
@@ -183,7 +184,7 @@ func TestPortJava(t *testing.T) {
 	t.Parallel()
 	jdk := tools.Need(t, tools.Java)
 	w := newWorld(t, sshd.Options{})
-	path, port := programs.Path(t, "java/Ticker.java"), sshd.FreePort(t)
+	path, port := programs.Path(t, "java/Ticker.java"), freeport.On127(t)
 	line := programs.BreakLine(t, path)
 	h := startByHand(t, port, "tick", jdk.Java, "-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address=127.0.0.1:"+strconv.Itoa(port),
 		"-cp", programs.BuildJava(t, jdk), "Ticker")
@@ -202,7 +203,7 @@ func TestPortNobodyListens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sshd.Options{})
 	for _, lang := range []string{"python", "go", "node", "java"} {
-		if e := w.Fails(1, "open", "box:"+lang, "--port", strconv.Itoa(sshd.FreePort(t))); e.Code != api.CodeNotFound || e.Hint == "" {
+		if e := w.Fails(1, "open", "box:"+lang, "--port", strconv.Itoa(freeport.On127(t))); e.Code != api.CodeNotFound || e.Hint == "" {
 			t.Errorf("%s: %+v", lang, e)
 		}
 	}

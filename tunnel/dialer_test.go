@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"golang.org/x/crypto/ssh"
-
-	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
 // testBox is an sshd with a key that opens it.
@@ -37,7 +36,7 @@ func TestDialFailures(t *testing.T) {
 		says string
 		hint string
 	}{
-		{"refused", Hop{HostName: "127.0.0.1", Port: sshd.FreePort(t)}, ErrUnreachable, "connection refused", "sshd"},
+		{"refused", Hop{HostName: "127.0.0.1", Port: freeport.On127(t)}, ErrUnreachable, "connection refused", "sshd"},
 		{"no such name", Hop{HostName: "no-such-host.invalid"}, ErrHostUnresolvable, "no-such-host.invalid", "HostName"},
 		{"never speaks", Hop{HostName: "127.0.0.1", Port: mute.Addr().(*net.TCPAddr).Port, ConnectTimeout: 200 * time.Millisecond},
 			ErrUnreachable, "no answer within 200ms", "no SSH server speaks"},
@@ -147,7 +146,7 @@ func TestProxyJump(t *testing.T) {
 
 	t.Run("inner refuses", func(t *testing.T) {
 		closed := farHop
-		closed.Port = sshd.FreePort(t)
+		closed.Port = freeport.On127(t)
 		err := dialOnce(t.Context(), []Hop{jumpHop, closed}, Caller{})
 		if !errors.Is(err, ErrUnreachable) {
 			t.Fatalf("Dial = %v", err)

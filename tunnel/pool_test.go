@@ -11,9 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"golang.org/x/crypto/ssh"
-
-	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
 // runPool runs a pool until the test ends.
@@ -143,7 +142,7 @@ func TestPoolReconnect(t *testing.T) {
 
 func TestPoolFailures(t *testing.T) {
 	p := runPool(t, PoolOptions{})
-	refused := NewTarget([]Hop{{Alias: "box", HostName: "127.0.0.1", Port: sshd.FreePort(t)}})
+	refused := NewTarget([]Hop{{Alias: "box", HostName: "127.0.0.1", Port: freeport.On127(t)}})
 	for range 2 { // a failure is not kept
 		if _, err := p.Host(t.Context(), "box", refused, Caller{}, nil); !errors.Is(err, ErrUnreachable) {
 			t.Errorf("Host = %v, want ErrUnreachable", err)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/debugbroker/debugbroker/integration/sshd"
+	"github.com/debugbroker/debugbroker/integration/freeport"
 )
 
 func TestDialThrough(t *testing.T) {
@@ -40,7 +40,7 @@ func TestDialThrough(t *testing.T) {
 		})
 	}
 	t.Run("nobody there", func(t *testing.T) {
-		_, err := l.dial(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", sshd.FreePort(t)))
+		_, err := l.dial(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", freeport.On127(t)))
 		if !errors.Is(err, ErrFarDial) || errors.Is(err, ErrUnreachable) {
 			t.Errorf("dial = %v, want ErrFarDial", err)
 		}

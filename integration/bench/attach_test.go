@@ -8,6 +8,7 @@ import (
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/sandbox"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 	"github.com/debugbroker/debugbroker/integration/tools"
@@ -88,7 +89,7 @@ func benchAttach(b *testing.B, ssh string, k running) (hand, broker *turns) {
 		return v.Local, func() { closeRunning(b, warm, v.ID) }
 	}}
 	mark := []string{sandbox.MarkVariable + "=" + s.Mark()} // debugpy's adapter is a child of the program, and outlives it
-	bystander := startPacer(b, mark, k.argv(sshd.FreePort(b)))
+	bystander := startPacer(b, mark, k.argv(freeport.On127(b)))
 	ways := []*turns{hand, broker}
 	began := time.Now()
 	for i := range attachWarmUp + attachCount {
@@ -96,7 +97,7 @@ func benchAttach(b *testing.B, ssh string, k running) (hand, broker *turns) {
 			break
 		}
 		for j := range ways {
-			port := sshd.FreePort(b)
+			port := freeport.On127(b)
 			p := startPacer(b, mark, k.argv(port))
 			ways[(i+j)%len(ways)].take(b, k, p, bystander, port, i >= attachWarmUp)
 			p.stop()

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
@@ -121,7 +122,7 @@ var sshReady = regexp.MustCompile(`(?m)^forward is up$`)
 // forward runs `ssh -N -L` to a port of the server's loopback and returns the local address.
 func forward(b testing.TB, s *sshd.Server, ssh string, port int) (*child, string) {
 	b.Helper()
-	local := sshd.FreePort(b)
+	local := freeport.On127(b)
 	c := start(b, nil, ssh, "-F", s.ConfigFile(), "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
 		"-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo forward is up",
 		"-N", "-L", fmt.Sprintf("%d:127.0.0.1:%d", local, port), sshd.Alias)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/integration/brokertest"
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/programs"
 	"github.com/debugbroker/debugbroker/integration/sandbox"
 	"github.com/debugbroker/debugbroker/integration/sshd"
@@ -125,7 +126,7 @@ func benchOpen(b *testing.B, ssh string, l launch) []string {
 // byHand is the time that one ssh command takes to start a debug server behind a forwarded port. The server is ended then.
 func byHand(b testing.TB, s *sshd.Server, ssh string, l launch) time.Duration {
 	b.Helper()
-	port := sshd.FreePort(b)
+	port := freeport.On127(b)
 	began := time.Now()
 	c, _ := overSSH(b, s, ssh, port, l.hand(port, s.TempDir()))
 	c.await(l.ready)
@@ -138,7 +139,7 @@ func byHand(b testing.TB, s *sshd.Server, ssh string, l launch) time.Duration {
 // overSSH runs a command over ssh, with a port of the server's loopback forwarded: to local.
 func overSSH(b testing.TB, s *sshd.Server, ssh string, port int, command string) (c *child, local string) {
 	b.Helper()
-	near := sshd.FreePort(b)
+	near := freeport.On127(b)
 	c = start(b, nil, ssh, "-F", s.ConfigFile(), "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
 		"-L", fmt.Sprintf("%d:127.0.0.1:%d", near, port), sshd.Alias, "echo server is $$; "+command)
 	return c, "127.0.0.1:" + strconv.Itoa(near)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
@@ -75,7 +76,7 @@ func New(t testing.TB, opts Options) *Server {
 	// A port that was free a moment ago may be taken by the time sshd binds it.
 	var err error
 	for range 5 {
-		s.port = FreePort(t)
+		s.port = freeport.On127(t)
 		s.writeConfig()
 		if err = s.start(bin); err == nil {
 			break
@@ -209,17 +210,6 @@ func (s *Server) readLog(r io.Reader, up chan<- struct{}) {
 			return
 		}
 	}
-}
-
-// FreePort is a port of 127.0.0.1 that nobody listened on a moment ago.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // logBuffer is a bytes.Buffer for two goroutines.
