@@ -5,4 +5,6 @@ package tunnel
 type Caller struct {
 	// AuthSock is the caller's SSH_AUTH_SOCK, a path; "" where there is none.
 	AuthSock string
+	// Ask reaches the person who waits for the request; nil where nobody does.
+	Ask Ask
 }

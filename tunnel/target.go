@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io/fs"
 	"net"
 	"slices"
 	"strconv"
@@ -27,9 +28,43 @@ type Hop struct {
 	ConnectTimeout        time.Duration // 0: our default
 	ServerAliveInterval   time.Duration // 0: our default
 	ServerAliveCountMax   int           // 0: our default
-	// ProxyCommand is a command that ssh would reach this hop through. We run none, so a hop that has one is refused:
-	// connecting past it would be another machine.
+	// ProxyCommand is a command line for /bin/sh whose standard input and output lead to this hop; tokens expanded, "" is none. Only the first
+	// hop of a chain may have one.
 	ProxyCommand string
+	BindAddress  string // an address of this machine to connect from; "" is any
+	// BindInterface is the name of a network interface of this machine whose address to connect from; "" is any.
+	BindInterface string
+
+	CertificateFiles         []string // beside those that are found next to an identity file (KEY-cert.pub)
+	PreferredAuthentications []string // methods in the order to try, as the option has them; empty: ssh's order
+	PubkeyAuthentication     string   // "yes", "no"; "" is yes. unbound and host-bound count as yes
+	PasswordAuthentication   string   // "yes", "no"; "" is yes
+	KbdInteractive           string   // KbdInteractiveAuthentication: "yes", "no"; "" is yes
+	NumberOfPasswordPrompts  int      // 0: 3
+	PubkeyAcceptedAlgorithms []string // signature algorithms; empty: our default
+	AddKeysToAgent           string   // "yes", "confirm", "ask", "no" or a time; "" is no
+	ForwardAgent             string   // as the configuration has it: "yes", a path, or "". It is reported, never obeyed by itself
+
+	StrictHostKeyChecking string // "yes", "accept-new", "no" (off), "ask"; "" is ask
+	HashKnownHosts        bool
+	KnownHostsCommand     string   // with the tokens that only a connection knows left in (%f, %H, %I, %K, %t), all others expanded
+	RevokedHostKeys       []string // files
+	HostKeyAlgorithms     []string // empty: our default, ordered by what is known of the host
+	CASignatureAlgorithms []string // empty: our default
+	KexAlgorithms         []string // empty: our default
+	Ciphers               []string // empty: our default
+	MACs                  []string // empty: our default
+	RekeyLimit            uint64   // bytes; 0: the cipher's default
+
+	// ControlPath is where a ControlMaster of the user's may listen: tokens expanded; "" is nowhere.
+	ControlPath string
+
+	Forwards             []ForwardSpec // LocalForward, RemoteForward and DynamicForward, in that order
+	ExitOnForwardFailure bool
+	GatewayPorts         bool        // local forwards without a bind address listen on all addresses
+	StreamLocalBindMask  fs.FileMode // 0: 0177
+	StreamLocalUnlink    bool        // StreamLocalBindUnlink
+
 	// Warnings name options that matter here and are not honoured.
 	Warnings []string
 }
@@ -56,6 +91,16 @@ func (h *Hop) clone() Hop {
 	c.IdentityFiles = slices.Clone(h.IdentityFiles)
 	c.UserKnownHostsFiles = slices.Clone(h.UserKnownHostsFiles)
 	c.GlobalKnownHostsFiles = slices.Clone(h.GlobalKnownHostsFiles)
+	c.CertificateFiles = slices.Clone(h.CertificateFiles)
+	c.PreferredAuthentications = slices.Clone(h.PreferredAuthentications)
+	c.PubkeyAcceptedAlgorithms = slices.Clone(h.PubkeyAcceptedAlgorithms)
+	c.RevokedHostKeys = slices.Clone(h.RevokedHostKeys)
+	c.HostKeyAlgorithms = slices.Clone(h.HostKeyAlgorithms)
+	c.CASignatureAlgorithms = slices.Clone(h.CASignatureAlgorithms)
+	c.KexAlgorithms = slices.Clone(h.KexAlgorithms)
+	c.Ciphers = slices.Clone(h.Ciphers)
+	c.MACs = slices.Clone(h.MACs)
+	c.Forwards = slices.Clone(h.Forwards)
 	c.Warnings = slices.Clone(h.Warnings)
 	return c
 }
@@ -121,6 +166,7 @@ func targetKey(hops []Hop) string {
 	for _, h := range slices.Backward(hops) {
 		words = append(words, h.User+"@"+h.addr())
 		h.Alias, h.Warnings = "", nil // they say how the hop was asked for, not what it is
+		h.Forwards = nil              // nor does what else is to go over the connection shape it
 		blob, err := json.Marshal(h)
 		if err != nil {
 			panic("tunnel: a Hop cannot be encoded: " + err.Error()) // plain fields only
