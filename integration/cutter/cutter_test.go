@@ -158,3 +158,46 @@ func TestATargetThatRefusesResetsTheClient(t *testing.T) {
 		t.Errorf("got %v, want ECONNRESET", err)
 	}
 }
+
+func TestDribbleTearsApartAndLosesNothing(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p := cutter.New(t, l.Addr().String())
+	p.Dribble(true)
+	near := dial(t, p)
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	const text = "one byte at a time"
+	if _, err := io.WriteString(near, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := far.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(text))
+	reads := 0
+	for n := 0; n < len(text); reads++ {
+		k, err := far.Read(got[n:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += k
+	}
+	if string(got) != text {
+		t.Errorf("got %q", got)
+	}
+	p.Dribble(false)
+	if _, err := io.WriteString(far, text); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(near, got); err != nil || string(got) != text {
+		t.Errorf("the other way: %q, %v", got, err)
+	}
+	t.Logf("%d reads for %d bytes", reads, len(text))
+}
