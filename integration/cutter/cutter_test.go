@@ -159,45 +159,30 @@ func TestATargetThatRefusesResetsTheClient(t *testing.T) {
 	}
 }
 
+// Whole chunks would be read in some ten pieces.
 func TestDribbleTearsApartAndLosesNothing(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	p := cutter.New(t, l.Addr().String())
+	p := cutter.New(t, echo(t))
 	p.Dribble(true)
-	near := dial(t, p)
-	far, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer far.Close()
-	const text = "one byte at a time"
-	if _, err := io.WriteString(near, text); err != nil {
-		t.Fatal(err)
-	}
-	if err := far.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	got := make([]byte, len(text))
-	reads := 0
-	for n := 0; n < len(text); reads++ {
-		k, err := far.Read(got[n:])
+	c := dial(t, p)
+	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)
+	var writer sync.WaitGroup
+	writer.Go(func() { c.Write(sent); c.CloseWrite() })
+	defer writer.Wait()
+	var got bytes.Buffer
+	reads, buf := 0, make([]byte, 64<<10)
+	for {
+		n, err := c.Read(buf)
+		got.Write(buf[:n])
 		if err != nil {
-			t.Fatal(err)
+			break
 		}
-		n += k
+		reads++
 	}
-	if string(got) != text {
-		t.Errorf("got %q", got)
+	if !bytes.Equal(got.Bytes(), sent) || reads < 64 {
+		t.Errorf("%d bytes of %d in %d reads", got.Len(), len(sent), reads)
 	}
 	p.Dribble(false)
-	if _, err := io.WriteString(far, text); err != nil {
-		t.Fatal(err)
+	if err := roundTrip(dial(t, p), "whole again"); err != nil {
+		t.Error(err)
 	}
-	if _, err := io.ReadFull(near, got); err != nil || string(got) != text {
-		t.Errorf("the other way: %q, %v", got, err)
-	}
-	t.Logf("%d reads for %d bytes", reads, len(text))
 }
