@@ -32,8 +32,8 @@ cross: ## compile for the other systems that are supported
 	GOOS=darwin GOARCH=amd64 CGO_ENABLED=0 go build ./...
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
 
-bench: ## measure against ssh -L and scripts made by hand; prints ratios
-	@integration/setup.sh
+bench: ## measure against ssh -L, autossh and scripts made by hand; prints ratios
+	@integration/setup.sh bench
 	go test -count=1 -run '^$$' -bench . -timeout 60m ./integration/bench
 
 fuzz: ## run every fuzz target for a short while (FUZZTIME=10s each)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -129,7 +130,11 @@ func (b *Broker) Handler() http.Handler {
 			}
 		})
 	}
-	mux.HandleFunc("GET /v1/info", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.info) })
+	mux.HandleFunc("GET /v1/info", func(w http.ResponseWriter, _ *http.Request) {
+		info := b.info
+		info.Goroutines = runtime.NumGoroutine()
+		reply(w, info)
+	})
 	handle("POST /v1/sessions", b.serveOpen)
 	handle("GET /v1/sessions", b.serveSessions)
 	handle("GET /v1/sessions/{id}", b.serveSession)

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Sees to it that the programs which the tests run are on this machine: a real sshd, debug servers, login shells. As root on Debian or
-# Ubuntu what is missing is installed; elsewhere this says what to install, and fails.
+# Ubuntu what is missing is installed; elsewhere this says what to install, and fails. With "bench" it also sees to what the benchmarks
+# measure against.
 set -euo pipefail
 
+for=${1:-test}
 has() { command -v "$1" >/dev/null 2>&1; }
 
 has_sshd() {
@@ -58,6 +60,7 @@ check() {
   missing=() packages=()
   need "the OpenSSH server" openssh-server has_sshd
   need "the OpenSSH client" openssh-client has ssh
+  [ "$for" != bench ] || need autossh autossh has autossh
   need "a python3 with debugpy" python3-debugpy has_debugpy
   need "gdb, with which debugpy gets into running programs" gdb has gdb
   need "Node.js" nodejs has node

@@ -206,5 +206,7 @@ type DaemonInfo struct {
 	Config    string    `json:"config"`     // the file it was started with, "" if there is none
 	SSHConfig string    `json:"ssh_config"` // as given by --ssh-config, "" is the user's own
 	StateDir  string    `json:"state_dir"`
-	Service   string    `json:"service"` // "systemd" or "launchd", where `brokerctl service install` set it up; else ""
+	// Goroutines is how many there are now: a number that only grows tells of a leak.
+	Goroutines int    `json:"goroutines"`
+	Service    string `json:"service"` // "systemd" or "launchd", where `brokerctl service install` set it up; else ""
 }

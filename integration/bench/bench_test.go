@@ -17,5 +17,6 @@ func BenchmarkBroker(b *testing.B) {
 	b.Run("attach", func(b *testing.B) { benchAttaches(b, r) })
 	b.Run("list", func(b *testing.B) { benchList(b, r) })
 	b.Run("idle", func(b *testing.B) { benchIdle(b, r) })
+	b.Run("forward", func(b *testing.B) { benchForwards(b, r) })
 	r.print()
 }

@@ -9,6 +9,8 @@
 //	        (open, front end, breakpoint, leave, close), beside a program that nobody touches
 //	list  `brokerctl list` with the daemon up and with one that has to be started, against a process that only starts
 //	idle  brokerd's memory and CPU with 1, 10 and 100 sessions that nobody uses, against as many `ssh -N -L`
+//	forward  throughput and latency of a forward against `ssh -L` with the same cipher, how soon it works again after a fault, and what a
+//	        hundred of them take, against autossh
 //
 // Everything runs over the real OpenSSH sshd on loopback, against real debug servers. The package holds benchmarks only, and needs /proc.
 package bench

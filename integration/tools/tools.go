@@ -36,6 +36,11 @@ func SSH() (string, error) {
 	return look("ssh", "install the OpenSSH client (Debian: apt-get install openssh-client)")
 }
 
+// Autossh finds autossh, which the benchmarks measure against.
+func Autossh() (string, error) {
+	return look("autossh", "install autossh (Debian: apt-get install autossh)")
+}
+
 // Python finds a python3 that can import debugpy. The first python3 in PATH often cannot (pyenv), so every one there is asked, then
 // /usr/bin/python3.
 func Python() (string, error) {
