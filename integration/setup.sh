@@ -76,6 +76,7 @@ check() {
   if [ "$(uname)" = Linux ]; then
     need systemd systemd has_systemd
     need unshare util-linux has unshare
+    need ip iproute2 has ip
     need sudo sudo has sudo
     need busybox busybox has busybox
     need setpriv util-linux has setpriv

@@ -87,4 +87,3 @@ func family(b testing.TB, pid int) []int {
 	}
 	return pids
 }
-

@@ -34,6 +34,8 @@ type Options struct {
 	SSHConfig string
 	// Config is the text of config.toml.
 	Config string
+	// Within is a command line before each of ours, which becomes it by exec: nsenter(1) into a network namespace.
+	Within []string
 	// Env is added to the environment, K=V.
 	Env []string
 }
@@ -46,6 +48,8 @@ type Broker struct {
 	mark string
 	temp string // TMPDIR of what it starts
 	env  []string
+	// within stands before each command line.
+	within []string
 }
 
 // Result is what one run of brokerctl gave.
@@ -61,7 +65,7 @@ func New(t testing.TB, opts Options) *Broker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &Broker{t: t, dir: dir, bin: Bin(t), mark: filepath.Base(dir), temp: filepath.Join(dir, "t")}
+	b := &Broker{t: t, dir: dir, bin: Bin(t), mark: filepath.Base(dir), temp: filepath.Join(dir, "t"), within: opts.Within}
 	if s := opts.Server; s != nil {
 		b.mark, b.temp = s.Mark(), s.TempDir()
 		if opts.SSHConfig == "" {
@@ -108,7 +112,8 @@ func (b *Broker) Daemon(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 func (b *Broker) command(ctx context.Context, name string, args []string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(b.bin, name), args...)
+	argv := slices.Concat(b.within, []string{filepath.Join(b.bin, name)}, args)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = b.env
 	cmd.Dir = b.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

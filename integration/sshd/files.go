@@ -29,9 +29,12 @@ func (s *Server) IdentityFile() string { return filepath.Join(s.dir, "id_ed25519
 func (s *Server) Dir() string { return s.dir }
 
 // Trust adds the server's host key for 127.0.0.1:port to known_hosts, for a proxy in front of it.
-func (s *Server) Trust(port int) {
+func (s *Server) Trust(port int) { s.t.Helper(); s.TrustAt("127.0.0.1", port) }
+
+// TrustAt adds the server's host key for another address of its to known_hosts.
+func (s *Server) TrustAt(host string, port int) {
 	s.t.Helper()
-	s.append("known_hosts", knownhosts.Line([]string{fmt.Sprintf("[127.0.0.1]:%d", port)}, s.publicKey("host_key.pub"))+"\n")
+	s.append("known_hosts", knownhosts.Line([]string{fmt.Sprintf("[%s]:%d", host, port)}, s.publicKey("host_key.pub"))+"\n")
 }
 
 // WriteKey writes a fresh private key that the server does not know, encrypted if passphrase is not "", and returns its path.
@@ -94,7 +97,7 @@ func (s *Server) writeConfig() {
 	lines := slices.Clone(s.opts.Lines)
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	add("Port %d", s.port)
-	add("ListenAddress 127.0.0.1")
+	add("ListenAddress %s", s.opts.Address)
 	add("HostKey %s", filepath.Join(s.dir, "host_key"))
 	add("AuthorizedKeysFile %s", filepath.Join(s.dir, "authorized_keys"))
 	add("PidFile none")

@@ -26,6 +26,10 @@ type Options struct {
 	// Private is a shell script (set -e) that runs in a mount namespace of the server's own before it: what it mounts, the server and every
 	// command over it see, and nobody else. It needs root.
 	Private string
+	// Address is what it listens on, an IP address; "" is 127.0.0.1.
+	Address string
+	// Within is a command line before the server's own, which becomes the server by exec: nsenter(1) into a network namespace.
+	Within []string
 	// Lines are further lines of sshd_config, before ours: sshd takes the first value of an option.
 	Lines []string
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ const (
 )
 
 // listening is what sshd logs once it accepts connections. Nothing else tells: it has no readiness protocol.
-var listening = regexp.MustCompile(`(?m)^Server listening on 127\.0\.0\.1 port \d+`)
+var listening = regexp.MustCompile(`(?m)^Server listening on [0-9a-f.:]+ port \d+`)
 
 // Server is a running sshd.
 type Server struct {
@@ -56,6 +57,9 @@ func New(t testing.TB, opts Options) *Server {
 	t.Helper()
 	if opts.Alias == "" {
 		opts.Alias = Alias
+	}
+	if opts.Address == "" {
+		opts.Address = "127.0.0.1"
 	}
 	s := &Server{t: t, opts: opts, dir: t.TempDir()}
 	s.makeTempDir()
@@ -86,16 +90,16 @@ func New(t testing.TB, opts Options) *Server {
 	if err != nil {
 		t.Fatalf("start sshd: %v\n%s", err, s.Log())
 	}
-	s.Trust(s.port)
+	s.TrustAt(s.opts.Address, s.port)
 	s.addOwnHost()
 	return s
 }
 
-// Port is where it listens on 127.0.0.1.
+// Port is where it listens.
 func (s *Server) Port() int { return s.port }
 
 // Addr is host:port.
-func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *Server) Addr() string { return net.JoinHostPort(s.opts.Address, strconv.Itoa(s.port)) }
 
 // Log is what sshd has logged so far.
 func (s *Server) Log() string { return s.log.String() }
@@ -154,6 +158,7 @@ func (s *Server) start(bin string) error {
 	if s.opts.Private != "" {
 		argv = append([]string{"unshare", "--mount", "--propagation", "private", "sh", "-c", "set -e\n" + s.opts.Private + "\nexec \"$@\"", "sh"}, argv...)
 	}
+	argv = slices.Concat(s.opts.Within, argv)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stderr = w
 	cmd.Dir = s.dir

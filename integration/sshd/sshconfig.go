@@ -28,7 +28,7 @@ func (s *Server) AddHost(alias string, lines ...string) {
 // ownLines make the server reachable, and keep ssh away from the user's own keys, agent and known hosts.
 func (s *Server) ownLines(over []string) []string {
 	lines := []string{
-		"HostName 127.0.0.1",
+		"HostName " + s.opts.Address,
 		fmt.Sprintf("Port %d", s.port),
 		"User " + currentUser(),
 		"IdentitiesOnly yes",
