@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/debugbroker/debugbroker/tunnel"
 )
@@ -30,6 +31,9 @@ func makeHop(d destination, values settings, base *baseline, x *expander) (tunne
 		KexAlgorithms:       values.changed("kexalgorithms", base),
 		Ciphers:             values.changed("ciphers", base),
 		MACs:                values.changed("macs", base),
+	}
+	if hop.ServerAliveInterval == 5*time.Minute && isYes(values.get("batchmode")) {
+		hop.ServerAliveInterval = 0 // Debian's ssh adds it to BatchMode; ours finds a dead peer sooner
 	}
 	if hop.ServerAliveInterval > 0 { // without it the count has no meaning
 		hop.ServerAliveCountMax, _ = strconv.Atoi(values.get("serveralivecountmax"))

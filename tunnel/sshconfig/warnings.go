@@ -46,29 +46,14 @@ var tuning = []struct{ name, say string }{
 	{"requiredrsasize", "RequiredRSASize"},
 }
 
-// nativeNotHonoured are the names of both lists.
-func nativeNotHonoured() []string {
-	var names []string
-	for _, option := range notHonoured {
-		names = append(names, option.name)
-	}
-	for _, option := range tuning {
-		names = append(names, option.name)
-	}
-	return names
-}
-
 // warnings tells in words what of the settings is not honoured.
 func warnings(values settings, base *baseline) []string {
 	var list []string
 	if command := values.get("proxycommand"); command != "" && !strings.EqualFold(command, "none") {
 		list = append(list, proxyCommandWarning)
 	}
-	switch strict := strings.ToLower(values.get("stricthostkeychecking")); strict {
-	case "no", "off", "false", "accept-new":
-		if strict == "false" {
-			strict = "no"
-		}
+	switch strict := yesNo(values.get("stricthostkeychecking")); strict {
+	case "no", "accept-new":
 		list = append(list, "StrictHostKeyChecking "+strict+" is not honoured: only known host keys are accepted")
 	}
 	for _, option := range notHonoured {
@@ -76,7 +61,7 @@ func warnings(values settings, base *baseline) []string {
 			list = append(list, option.say+" is not honoured yet")
 		}
 	}
-	if forwards := values["dynamicforward"]; len(forwards) > 0 && !falseDynamic(values) {
+	if forwards := values["dynamicforward"]; len(forwards) > 0 {
 		list = append(list, "DynamicForward is not honoured yet")
 	}
 	for _, option := range tuning {
@@ -88,9 +73,6 @@ func warnings(values settings, base *baseline) []string {
 			list = append(list, option.say+" is not honoured yet")
 		}
 	}
-	if dropped := values.get("native"); dropped != "" {
-		list = append(list, "without an ssh program these blocks of the ssh configuration are not read: "+dropped)
-	}
 	return list
 }
 
@@ -100,16 +82,4 @@ func set(values, idle []string) bool {
 	return slices.ContainsFunc(values, func(v string) bool {
 		return !slices.ContainsFunc(idle, func(i string) bool { return strings.EqualFold(i, v) })
 	})
-}
-
-// falseDynamic tells whether `ssh -G` shows a dynamicforward that nobody asked for: it prints one more for each LocalForward
-// that listens on, or leads to, a unix socket.
-func falseDynamic(values settings) bool {
-	sockets := 0
-	for _, forward := range values["localforward"] {
-		if strings.Contains(forward, "/") {
-			sockets++
-		}
-	}
-	return len(values["dynamicforward"]) <= sockets
 }
