@@ -17,6 +17,9 @@ func makeHop(d destination, values settings, base *baseline, x *expander) (tunne
 	if err != nil {
 		return tunnel.Hop{}, nil, fmt.Errorf("port of %s: %w", d, err)
 	}
+	if text := values.given("refuseconnection"); text != "" {
+		return tunnel.Hop{}, nil, fmt.Errorf("RefuseConnection for %s: %s", d, cut(text))
+	}
 	hop := tunnel.Hop{
 		Alias:    d.host,
 		HostName: unbracket(values.get("hostname")),
@@ -51,7 +54,7 @@ func makeHop(d destination, values settings, base *baseline, x *expander) (tunne
 	fillTrust(&hop, values, base, x)
 	fillForwards(&hop, values, x)
 	jumps := jumpList(values.given("proxyjump"), x)
-	hop.Warnings = append(warnings(values, base), x.warnings...)
+	hop.Warnings = append(warnings(&hop, values, base), x.warnings...)
 	return hop, jumps, nil
 }
 
@@ -83,7 +86,7 @@ func fillAuth(hop *tunnel.Hop, values settings, base *baseline, x *expander) {
 
 // fillTrust fills in how the server shows who it is.
 func fillTrust(hop *tunnel.Hop, values settings, base *baseline, x *expander) {
-	hop.HostKeyAlias = strings.ToLower(values.get("hostkeyalias"))
+	hop.HostKeyAlias = lower(values.get("hostkeyalias"))
 	hop.UserKnownHostsFiles = x.fileList(values.given("userknownhostsfile"), x.expanded)
 	hop.GlobalKnownHostsFiles = x.fileList(values.given("globalknownhostsfile"), x.expanded)
 	hop.StrictHostKeyChecking = unless("ask", yesNo(values.get("stricthostkeychecking")))

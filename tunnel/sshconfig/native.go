@@ -3,7 +3,6 @@ package sshconfig
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -108,10 +107,12 @@ func (n *native) line(ctx context.Context, l configLine) {
 		}
 		here.active, l.bad = n.match(ctx, l.args)
 	default:
-		if l.bad == "" && here.active {
+		// ssh takes a StreamLocalBindMask wherever it stands (readconf.c). Else a line that does not apply changes nothing.
+		if !here.active && l.keyword != "streamlocalbindmask" {
+			return
+		}
+		if l.bad == "" {
 			l.bad = n.set(l)
-		} else if !here.active {
-			return // a line that does not apply changes nothing
 		}
 	}
 	if l.bad != "" {
@@ -178,12 +179,4 @@ func (n *native) includePath(pattern string) string {
 	}
 	x := n.tokens()
 	return x.variables(x.percent(pattern))
-}
-
-// canonicalHost is a host name as ssh goes on with it: an address in its usual form, a name in lower case.
-func canonicalHost(host string) string {
-	if addr, err := netip.ParseAddr(unbracket(host)); err == nil {
-		return addr.String()
-	}
-	return lower(host)
 }

@@ -28,6 +28,7 @@ const (
 	formAgent               // a socket, a variable's name, or a word
 	formKeys                // AddKeysToAgent
 	formRekey               // RekeyLimit
+	formMask                // StreamLocalBindMask
 	formNames               // algorithms, perhaps with +, - or ^
 	formNone                // read by ssh, and nothing to us
 )
@@ -42,7 +43,7 @@ var (
 		"knownhostscommand": formCommand, "localcommand": formCommand, "numberofpasswordprompts": formNumber, "permitremoteopen": formWords,
 		"pkcs11provider": formText, "port": formNumber, "preferredauthentications": formText, "proxycommand": formCommand, "proxyjump": formJump,
 		"refuseconnection": formText, "rekeylimit": formRekey, "remotecommand": formCommand, "requiredrsasize": formNumber, "revokedhostkeys": formWords, "securitykeyprovider": formText,
-		"sendenv": formSendEnv, "serveralivecountmax": formNumber, "serveraliveinterval": formTime, "setenv": formSetEnv, "streamlocalbindmask": formText,
+		"sendenv": formSendEnv, "serveralivecountmax": formNumber, "serveraliveinterval": formTime, "setenv": formSetEnv, "streamlocalbindmask": formMask,
 		"tag": formText, "user": formText, "userknownhostsfile": formWords,
 		"dynamicforward": formForward, "localforward": formForward, "remoteforward": formForward,
 		"casignaturealgorithms": formNames, "ciphers": formNames, "hostkeyalgorithms": formNames, "kexalgorithms": formNames, "macs": formNames,
@@ -136,6 +137,12 @@ func (n *native) set(l configLine) string {
 		if !slices.Contains(n.values[name], arg) {
 			n.values[name] = append(n.values[name], arg)
 		}
+	case formMask:
+		mask, err := strconv.ParseUint(arg, 8, 9)
+		if err != nil {
+			return "it is not a mask"
+		}
+		n.values[name] = []string{fmt.Sprintf("0%o", mask)} // the last one wins
 	case formNames:
 		put(n.algorithms(name, arg))
 	case formRekey:

@@ -51,14 +51,15 @@ func matchList(text, list string) bool {
 // matchHostList is matchList for host names, whose case does not count.
 func matchHostList(host, list string) bool { return matchList(lower(host), lower(list)) }
 
-// lower is for ASCII alone, as in ssh: other letters are bytes to it.
+// lower is for ASCII alone, as in ssh: all else are bytes to it.
 func lower(text string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
+	bytes := []byte(text)
+	for i, c := range bytes {
+		if 'A' <= c && c <= 'Z' {
+			bytes[i] = c + 'a' - 'A'
 		}
-		return r
-	}, text)
+	}
+	return string(bytes)
 }
 
 // matchNetworks tells whether an address of this machine is in a list of networks, each perhaps with a ! before it. It is an error where

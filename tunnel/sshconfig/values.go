@@ -12,9 +12,12 @@ type settings map[string][]string
 // renamed are names that older versions of ssh print, and that configurations still have (readconf.c, keywords).
 var renamed = map[string]string{
 	"challengeresponseauthentication": "kbdinteractiveauthentication",
+	"dsaauthentication":               "pubkeyauthentication",
 	"hostbasedkeytypes":               "hostbasedacceptedalgorithms",
+	"identityfile2":                   "identityfile",
 	"keepalive":                       "tcpkeepalive",
 	"pubkeyacceptedkeytypes":          "pubkeyacceptedalgorithms",
+	"smartcarddevice":                 "pkcs11provider",
 	"skeyauthentication":              "kbdinteractiveauthentication",
 	"tisauthentication":               "kbdinteractiveauthentication",
 }
@@ -45,7 +48,7 @@ func (s settings) list(name string) []string {
 
 // changed reads a list with commas that ssh always prints in full; it is empty where it is what ssh does anyway on this machine.
 func (s settings) changed(name string, base *baseline) []string {
-	if base != nil && s.get(name) == base.values.get(name) {
+	if s.get(name) == base.values.get(name) {
 		return nil
 	}
 	return s.list(name)
