@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +20,9 @@ const (
 	LinkConnecting = "connecting"
 	LinkUp         = "up"
 	LinkDown       = "down" // none is needed now, or it was lost
+	// LinkNeedsAuth is down, and stays so until a person has answered, or has mended what the last dial met: keys, an agent, known_hosts. Nothing
+	// must dial by itself meanwhile, since servers lock out who keeps failing.
+	LinkNeedsAuth = "needs-auth"
 )
 
 // LinkStatus is what is known of the link to a target.
@@ -29,6 +31,9 @@ type LinkStatus struct {
 	RTT        time.Duration // round trip, as last measured; 0 where none is
 	Reconnects int           // how often the link came up again after it was lost
 	Conns      int           // connections that the link has now
+	User       string        // as whom the link is up; "" where it is not
+	Auth       string        // by what the far side was convinced: "password", "the key ~/.ssh/id_ed25519"; "" where the link is down, or it asked for nothing
+	Needs      error         // why the state is LinkNeedsAuth; nil in others
 }
 
 // PoolOptions set up a Pool.
@@ -55,6 +60,30 @@ type Pool struct {
 type history struct {
 	lost       bool // the last link was lost, and none came up since
 	reconnects int
+	needs      error // what the last dial met that only a person can mend; nil once one has succeeded
+}
+
+// blame notes that a dial met what only a person can mend. It returns whether that is news.
+func (h *history) blame(err error) bool {
+	news := h.needs == nil
+	h.needs = err
+	return news
+}
+
+// past is the history of an entry's target. The pool's mu is held.
+func (p *Pool) past(e *entry) *history {
+	key := e.target.Key()
+	h := p.history[key]
+	if h == nil {
+		h = &history{}
+		p.history[key] = h
+	}
+	return h
+}
+
+// needsPerson tells errors of a dial that a person must do something about: an answer, a key, a look at the host's key.
+func needsPerson(err error) bool {
+	return errors.Is(err, ErrNeedsAuth) || errors.Is(err, ErrAuth) || errors.Is(err, ErrHostKey)
 }
 
 // NewPool makes a Pool. Its Run closes what Host opens.
@@ -90,11 +119,13 @@ func (p *Pool) Run(ctx context.Context) error {
 //
 // The Host counts as a user of the link until its Release, which may be called more than once. Its Done is closed when the
 // link is lost; the next call of Host then dials again. A caller that waited for another's dial, which was refused without the agent of
-// this one, has a dial of its own.
+// this one or without anybody having been asked, has a dial of its own.
+//
+// What the host asks a person goes to the newest of the callers that wait and have an Ask, and to another one when that leaves.
 func (p *Pool) Host(ctx context.Context, name string, target Target, caller Caller, progress func(string)) (Host, error) {
 	var e *entry
 	var w *waiter
-	for {
+	for first := true; ; first = false {
 		var err error
 		if e, w, err = p.join(target, caller); err != nil {
 			return nil, err
@@ -103,12 +134,13 @@ func (p *Pool) Host(ctx context.Context, name string, target Target, caller Call
 			break
 		}
 		p.leave(e, w)
-		if ctx.Err() != nil || !errors.Is(err, ErrAuth) || !e.missed(caller) {
+		again := errors.Is(err, ErrAuth) && e.missed(caller) || first && errors.Is(err, ErrNeedsAuth) && w.couldAnswer(p)
+		if ctx.Err() != nil || !again {
 			return nil, err
 		}
 	}
 	p.mu.Lock()
-	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
+	e.drop(w)
 	p.mu.Unlock()
 	return &lease{Host: e.host, name: name, release: sync.OnceFunc(func() { p.leave(e, w) })}, nil
 }
@@ -123,7 +155,7 @@ func (p *Pool) join(target Target, caller Caller) (*entry, *waiter, error) {
 	e := p.entries[target.Key()]
 	if e == nil || e.over() {
 		ctx, cancel := context.WithCancel(context.Background())
-		e = &entry{pool: p, target: target, cancel: cancel, ready: make(chan struct{})}
+		e = &entry{pool: p, target: target, cancel: cancel, ready: make(chan struct{}), turn: make(chan struct{})}
 		if !p.group.spawn(func() { defer cancel(); e.run(ctx) }) {
 			cancel()
 			return nil, nil, ErrPoolClosed
@@ -136,11 +168,12 @@ func (p *Pool) join(target Target, caller Caller) (*entry, *waiter, error) {
 		e.idle.Stop()
 		e.idle = nil
 	}
-	w := &waiter{lines: make(chan string, 16)}
+	w := &waiter{lines: make(chan string, 16), ask: caller.Ask}
 	if e.line != "" {
 		w.lines <- e.line
 	}
 	e.waiters = append(e.waiters, w)
+	e.turned()
 	return e, w, nil
 }
 
@@ -148,7 +181,7 @@ func (p *Pool) join(target Target, caller Caller) (*entry, *waiter, error) {
 func (p *Pool) leave(e *entry, w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
+	e.drop(w)
 	e.users--
 	if e.users > 0 {
 		return
@@ -176,12 +209,16 @@ func (p *Pool) Status(key string) (LinkStatus, bool) {
 	status := LinkStatus{State: LinkDown}
 	if h != nil {
 		status.Reconnects = h.reconnects
+		if h.needs != nil {
+			status.State, status.Needs = LinkNeedsAuth, h.needs
+		}
 	}
 	var link *Link
 	if e != nil && !e.over() {
-		status.State = LinkConnecting
+		status.State, status.Needs = LinkConnecting, nil
 		if isClosed(e.ready) {
 			status.State, link = LinkUp, e.link
+			status.User, status.Auth = e.target.Last().User, e.how
 		}
 	}
 	p.mu.Unlock()
