@@ -82,6 +82,7 @@ func (e *entry) run(ctx context.Context) {
 		h.reconnects++
 	}
 	close(e.ready)
+	p.welcome(e.target.Key())
 	p.mu.Unlock()
 	p.log.Info("link up", "host", hop.name())
 	err = link.Run(ctx)
