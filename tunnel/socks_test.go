@@ -163,7 +163,9 @@ func TestSocksOnTheFarSide(t *testing.T) {
 func TestSocksSlowLoris(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
+		ended := make(chan struct{})
 		go func() {
+			defer close(ended)
 			for {
 				if _, err := near.Write([]byte{4}); err != nil {
 					return
@@ -177,6 +179,7 @@ func TestSocksSlowLoris(t *testing.T) {
 			t.Errorf("acceptSocks = %v after %v", err, took)
 		}
 		far.Close()
+		<-ended
 	})
 }
 
