@@ -66,6 +66,19 @@ func dialForward(t testing.TB, f *Forward) net.Conn {
 	return c
 }
 
+// refusedHere is how a connection that is not let in ends. It may be reset before connect has returned.
+func refusedHere(f *Forward) error {
+	network, address := f.Status().Listen.dialled()
+	c, err := net.Dial(network, address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	_, err = c.Read(make([]byte, 1))
+	return err
+}
+
 // halfServer takes connections, reads each to its end, and answers with how many bytes came and what ends with it, after the end of file.
 func halfServer(t testing.TB, network, address string) net.Listener {
 	t.Helper()
@@ -278,13 +291,7 @@ func TestForwardAdmitAndLoop(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := running(t, ForwardLocal, "0:127.0.0.1:"+port, k, test.opts)
-			network, address := f.Status().Listen.dialled()
-			c, err := net.Dial(network, address)
-			if err == nil { // else it was reset before connect returned
-				defer c.Close()
-				_, err = c.Read(make([]byte, 1))
-			}
-			if !errors.Is(err, syscall.ECONNRESET) {
+			if err := refusedHere(f); !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("got %v, want a reset", err)
 			}
 			eventually(t, "the error is shown", func() bool { return errors.Is(f.Status().Err, test.want) })
