@@ -48,9 +48,12 @@ func (c *Conn) probe(reason string) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 	defer cancel()
-	_, err := c.Ping(ctx)
-	// What comes instead of an answer is life as well: the answer may stand behind much that is on its way.
-	if err == nil || c.lost() || c.wire.silence() < time.Since(began) {
+	rtt, err := c.Ping(ctx)
+	for err == nil && rtt > time.Since(began) { // an answer to an older question may have been on its way before the reason was
+		rtt, err = c.Ping(ctx)
+	}
+	// What keeps coming instead of an answer is life as well: the answer may stand behind much that is on its way.
+	if err == nil || c.lost() || c.wire.silence() < probeTime/2 {
 		return
 	}
 	c.abort(fmt.Errorf("no answer within %s after %s", probeTime, reason))
