@@ -119,7 +119,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case errors.Is(err, ErrPoolClosed):
 			return err
 		case needsPerson(err):
-			k.log.Warn("a person is needed", "host", k.options.Name, "error", err)
+			k.log.Debug("waiting for a person", "host", k.options.Name, "error", err)
 			k.set(KeeperStatus{State: LinkNeedsAuth, Err: err}, nil)
 			k.idle(ctx, nil, nil)
 			continue
