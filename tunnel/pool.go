@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,21 +14,6 @@ const (
 	// maxAgents bounds how many callers' agent sockets are remembered for a link, the newest first.
 	maxAgents = 4
 )
-
-// States of a link, as LinkStatus shows them.
-const (
-	LinkConnecting = "connecting"
-	LinkUp         = "up"
-	LinkDown       = "down" // none is needed now, or it was lost
-)
-
-// LinkStatus is what is known of the link to a target.
-type LinkStatus struct {
-	State      string        // one of the Link constants
-	RTT        time.Duration // round trip, as last measured; 0 where none is
-	Reconnects int           // how often the link came up again after it was lost
-	Conns      int           // connections that the link has now
-}
 
 // PoolOptions set up a Pool.
 type PoolOptions struct {
@@ -49,17 +33,38 @@ type Pool struct {
 	closed  bool
 	entries map[string]*entry
 	history map[string]*history
+	keepers map[*Keeper]string // those that run, and the keys of their targets
 }
 
 // history outlives the links to a target.
 type history struct {
 	lost       bool // the last link was lost, and none came up since
 	reconnects int
+	needs      error // what the last dial met that only a person can mend; nil once one has succeeded
+}
+
+// blame notes that a dial met what only a person can mend. It returns whether that is news.
+func (h *history) blame(err error) bool {
+	news := h.needs == nil
+	h.needs = err
+	return news
+}
+
+// past is the history of an entry's target. The pool's mu is held.
+func (p *Pool) past(e *entry) *history {
+	key := e.target.Key()
+	h := p.history[key]
+	if h == nil {
+		h = &history{}
+		p.history[key] = h
+	}
+	return h
 }
 
 // NewPool makes a Pool. Its Run closes what Host opens.
 func NewPool(options PoolOptions) *Pool {
-	p := &Pool{log: options.Log, linger: options.Linger, entries: make(map[string]*entry), history: make(map[string]*history)}
+	p := &Pool{log: options.Log, linger: options.Linger, entries: make(map[string]*entry), history: make(map[string]*history),
+		keepers: make(map[*Keeper]string)}
 	if p.log == nil {
 		p.log = hclog.NewNullLogger()
 	}
@@ -90,27 +95,49 @@ func (p *Pool) Run(ctx context.Context) error {
 //
 // The Host counts as a user of the link until its Release, which may be called more than once. Its Done is closed when the
 // link is lost; the next call of Host then dials again. A caller that waited for another's dial, which was refused without the agent of
-// this one, has a dial of its own.
+// this one or without anybody having been asked, has a dial of its own.
+//
+// What the host asks a person goes to the newest of the callers that wait and have an Ask, and to another one when that leaves.
 func (p *Pool) Host(ctx context.Context, name string, target Target, caller Caller, progress func(string)) (Host, error) {
+	e, release, err := p.hold(ctx, target, caller, progress)
+	if err != nil {
+		return nil, err
+	}
+	return &lease{Host: e.host, name: name, release: release}, nil
+}
+
+// Link is the link under the Hosts on target, which it gets as Host does. The caller counts as a user of it until release, which may be
+// called more than once.
+func (p *Pool) Link(ctx context.Context, target Target, caller Caller, progress func(string)) (link *Link, release func(), err error) {
+	e, release, err := p.hold(ctx, target, caller, progress)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.link, release, nil
+}
+
+// hold makes the caller a user of the entry for target, once that has a link.
+func (p *Pool) hold(ctx context.Context, target Target, caller Caller, progress func(string)) (*entry, func(), error) {
 	var e *entry
 	var w *waiter
-	for {
+	for first := true; ; first = false {
 		var err error
 		if e, w, err = p.join(target, caller); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err = w.wait(ctx, e, progress); err == nil {
 			break
 		}
 		p.leave(e, w)
-		if ctx.Err() != nil || !errors.Is(err, ErrAuth) || !e.missed(caller) {
-			return nil, err
+		again := errors.Is(err, ErrAuth) && e.missed(caller) || first && errors.Is(err, ErrNeedsAuth) && w.couldAnswer(p)
+		if ctx.Err() != nil || !again {
+			return nil, nil, err
 		}
 	}
 	p.mu.Lock()
-	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
+	e.drop(w)
 	p.mu.Unlock()
-	return &lease{Host: e.host, name: name, release: sync.OnceFunc(func() { p.leave(e, w) })}, nil
+	return e, sync.OnceFunc(func() { p.leave(e, w) }), nil
 }
 
 // join counts the caller as a user of the entry for target, and starts one where there is none that lives.
@@ -123,7 +150,7 @@ func (p *Pool) join(target Target, caller Caller) (*entry, *waiter, error) {
 	e := p.entries[target.Key()]
 	if e == nil || e.over() {
 		ctx, cancel := context.WithCancel(context.Background())
-		e = &entry{pool: p, target: target, cancel: cancel, ready: make(chan struct{})}
+		e = &entry{pool: p, target: target, cancel: cancel, ready: make(chan struct{}), turn: make(chan struct{})}
 		if !p.group.spawn(func() { defer cancel(); e.run(ctx) }) {
 			cancel()
 			return nil, nil, ErrPoolClosed
@@ -136,11 +163,12 @@ func (p *Pool) join(target Target, caller Caller) (*entry, *waiter, error) {
 		e.idle.Stop()
 		e.idle = nil
 	}
-	w := &waiter{lines: make(chan string, 16)}
+	w := &waiter{lines: make(chan string, 16), ask: caller.Ask}
 	if e.line != "" {
 		w.lines <- e.line
 	}
 	e.waiters = append(e.waiters, w)
+	e.turned()
 	return e, w, nil
 }
 
@@ -148,9 +176,9 @@ func (p *Pool) join(target Target, caller Caller) (*entry, *waiter, error) {
 func (p *Pool) leave(e *entry, w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
+	e.drop(w)
 	e.users--
-	if e.users > 0 {
+	if e.users > 0 || isClosed(e.ready) && e.over() {
 		return
 	}
 	if !isClosed(e.ready) {
@@ -166,29 +194,6 @@ func (p *Pool) leave(e *entry, w *waiter) {
 			e.cancel()
 		}
 	})
-}
-
-// Status tells what is known of the link to the target of that key; false where none was ever asked for.
-func (p *Pool) Status(key string) (LinkStatus, bool) {
-	p.mu.Lock()
-	h := p.history[key]
-	e := p.entries[key]
-	status := LinkStatus{State: LinkDown}
-	if h != nil {
-		status.Reconnects = h.reconnects
-	}
-	var link *Link
-	if e != nil && !e.over() {
-		status.State = LinkConnecting
-		if isClosed(e.ready) {
-			status.State, link = LinkUp, e.link
-		}
-	}
-	p.mu.Unlock()
-	if link != nil {
-		status.RTT, status.Conns = link.RTT(), link.Conns()
-	}
-	return status, h != nil || e != nil
 }
 
 // lease is one caller's share of a Host that all on a link share, so that what it learned of the far side is asked once.

@@ -47,7 +47,7 @@ type Hop struct {
 
 	StrictHostKeyChecking string // "yes", "accept-new", "no" (off), "ask"; "" is ask
 	HashKnownHosts        bool
-	KnownHostsCommand     string   // with the tokens that only a connection knows left in (%f, %H, %I, %K, %t), all others expanded
+	KnownHostsCommand     string   // with the tokens that only a connection knows left in (%f, %H, %I, %K, %t, and %% for a percent sign), all others expanded
 	RevokedHostKeys       []string // files
 	HostKeyAlgorithms     []string // empty: our default, ordered by what is known of the host
 	CASignatureAlgorithms []string // empty: our default
@@ -55,6 +55,9 @@ type Hop struct {
 	Ciphers               []string // empty: our default
 	MACs                  []string // empty: our default
 	RekeyLimit            uint64   // bytes; 0: the cipher's default
+
+	// SetEnv are variables, NAME=value, that each command on the hop asks the server to set. It does only where its AcceptEnv lets it.
+	SetEnv []string
 
 	// ControlPath is where a ControlMaster of the user's may listen: tokens expanded; "" is nowhere.
 	ControlPath string
@@ -100,6 +103,7 @@ func (h *Hop) clone() Hop {
 	c.KexAlgorithms = slices.Clone(h.KexAlgorithms)
 	c.Ciphers = slices.Clone(h.Ciphers)
 	c.MACs = slices.Clone(h.MACs)
+	c.SetEnv = slices.Clone(h.SetEnv)
 	c.Forwards = slices.Clone(h.Forwards)
 	c.Warnings = slices.Clone(h.Warnings)
 	return c
