@@ -26,7 +26,7 @@ func arrays() []array {
 		{
 			name: "forward",
 			fields: []field{
-				{key: "forward.name", target: func(c *Config) any { return &forward(c).Name }, text: forwardName},
+				{key: "forward.name", target: func(c *Config) any { return &forward(c).Name }, text: ForwardName},
 				{key: "forward.host", target: func(c *Config) any { return &forward(c).Host }, text: hostName},
 				{key: "forward.local", target: func(c *Config) any { return &forward(c).Local }, text: filled},
 				{key: "forward.remote", target: func(c *Config) any { return &forward(c).Remote }, text: filled},
@@ -138,8 +138,8 @@ func filled(s string) string {
 	return ""
 }
 
-// forwardName holds what brokerctl and the daemon take for a name.
-func forwardName(s string) string {
+// ForwardName tells what is wrong with the name of a forward; "" is nothing.
+func ForwardName(s string) string {
 	fits := func(r rune) bool {
 		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("._-", r)
 	}

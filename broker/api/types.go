@@ -65,7 +65,7 @@ type Exit struct {
 
 // Link is the SSH link under a session or host.
 type Link struct {
-	State      string  `json:"state"` // up, connecting, down; "local" on this machine
+	State      string  `json:"state"` // up, connecting, down, waiting (for the next try), needs-auth; "local" on this machine
 	RTT        float64 `json:"rtt_ms"`
 	Reconnects int     `json:"reconnects"`
 	Relay      bool    `json:"relay"`
