@@ -158,8 +158,8 @@ func TestIDENode(t *testing.T) {
 
 	line := strings.TrimSpace(e.brokerctl("ide", s.ID, "--for", "cli"))
 	n := expect.StartLine(t, line, filepath.Dir(node)+":"+os.Getenv("PATH"), `debug> `)
-	n.Ask("setBreakpoint('"+e.file+"', "+strconv.Itoa(e.line)+")", `BREAK`)
-	n.Expect(`break in [^\n]*` + e.file + `:` + strconv.Itoa(e.line))
+	// The program may hit it before the lines around it are shown, which is the answer.
+	n.Ask("setBreakpoint('"+e.file+"', "+strconv.Itoa(e.line)+")", `break in [^\n]*`+e.file+`:`+strconv.Itoa(e.line))
 	n.Kill()
 	e.runsOn(s)
 	e.Close(s.ID)

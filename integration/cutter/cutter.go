@@ -22,6 +22,7 @@ type Proxy struct {
 	accepted int
 	pairs    map[*pair]struct{}
 	delay    time.Duration
+	dribble  bool
 	open     chan struct{} // closed while bytes may pass; replaced by a black hole
 	dark     bool
 }
@@ -94,6 +95,13 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.delay = d
 }
 
+// Dribble passes everything on one byte a write from now on, or no more so.
+func (p *Proxy) Dribble(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dribble = on
+}
+
 // Close resets all connections, stops listening and waits until nothing of the proxy runs. It may be called again.
 func (p *Proxy) Close() {
 	p.mu.Lock()
@@ -147,6 +155,16 @@ func (p *Proxy) serve(near *net.TCPConn) {
 	both.Go(func() { p.pump(c, c.near, c.far) })
 	both.Wait()
 	c.close()
+}
+
+// step is how many of n bytes go into one write.
+func (p *Proxy) step(n int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dribble {
+		return 1
+	}
+	return n
 }
 
 // pass waits until bytes may pass; false says that the connection or the proxy is over.

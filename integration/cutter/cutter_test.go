@@ -158,3 +158,31 @@ func TestATargetThatRefusesResetsTheClient(t *testing.T) {
 		t.Errorf("got %v, want ECONNRESET", err)
 	}
 }
+
+// Whole chunks would be read in some ten pieces.
+func TestDribbleTearsApartAndLosesNothing(t *testing.T) {
+	p := cutter.New(t, echo(t))
+	p.Dribble(true)
+	c := dial(t, p)
+	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)
+	var writer sync.WaitGroup
+	writer.Go(func() { c.Write(sent); c.CloseWrite() })
+	defer writer.Wait()
+	var got bytes.Buffer
+	reads, buf := 0, make([]byte, 64<<10)
+	for {
+		n, err := c.Read(buf)
+		got.Write(buf[:n])
+		if err != nil {
+			break
+		}
+		reads++
+	}
+	if !bytes.Equal(got.Bytes(), sent) || reads < 64 {
+		t.Errorf("%d bytes of %d in %d reads", got.Len(), len(sent), reads)
+	}
+	p.Dribble(false)
+	if err := roundTrip(dial(t, p), "whole again"); err != nil {
+		t.Error(err)
+	}
+}

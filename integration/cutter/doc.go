@@ -1,5 +1,5 @@
-// Package cutter is a TCP proxy for tests which does to connections what networks do: it resets them, delays them, and swallows
-// what they carry while their sockets stay open.
+// Package cutter is a TCP proxy for tests which does to connections what networks do: it resets them, delays them, takes
+// them apart into single bytes, and swallows what they carry while their sockets stay open.
 //
 // Goroutines: one accepts, and four serve each connection (a reader and a writer each way). Close ends them and waits.
 //

@@ -99,7 +99,7 @@ func (p *Proxy) deliver(c *pair, to *net.TCPConn, queue <-chan chunk) {
 		if !p.pass(c) {
 			break
 		}
-		if _, err := to.Write(ch.data); err != nil {
+		if !p.write(to, ch.data) {
 			c.reset()
 			break
 		}
@@ -109,4 +109,15 @@ func (p *Proxy) deliver(c *pair, to *net.TCPConn, queue <-chan chunk) {
 	if p.pass(c) { // the end of the stream is swallowed as well
 		to.CloseWrite() // an error says that the connection is over, which its reader sees too
 	}
+}
+
+func (p *Proxy) write(to *net.TCPConn, data []byte) bool {
+	for len(data) > 0 {
+		n := p.step(len(data))
+		if _, err := to.Write(data[:n]); err != nil {
+			return false
+		}
+		data = data[n:]
+	}
+	return true
 }

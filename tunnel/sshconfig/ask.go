@@ -24,17 +24,6 @@ const (
 	systemConfig = "/etc/ssh/ssh_config"
 )
 
-// settings are options by name in lower case, each with all its values, as `ssh -G` prints them.
-type settings map[string][]string
-
-// get returns the first value of an option, "" where it has none.
-func (s settings) get(name string) string {
-	if values := s[name]; len(values) > 0 {
-		return values[0]
-	}
-	return ""
-}
-
 // ask runs `ssh -G` for a destination, or returns the answer from before where nothing has changed since.
 func (r *Resolver) ask(ctx context.Context, d destination, env []string) (settings, error) {
 	key := d.String() + "\x00" + digest(env)
@@ -109,6 +98,9 @@ func parseSettings(text string) settings {
 		name, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
 		if name != "" {
 			name = strings.ToLower(name) // 9.2 prints canonicalizePermittedcnames
+			if now, ok := renamed[name]; ok {
+				name = now
+			}
 			values[name] = append(values[name], value)
 		}
 	}

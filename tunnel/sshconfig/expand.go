@@ -42,8 +42,11 @@ func newExpander(a account, d destination, values settings, env []string) *expan
 }
 
 // path makes a path of what the configuration says: absolute where ssh would find it.
-func (x *expander) path(text string) string {
-	text = x.tilde(x.variables(x.percent(text)))
+func (x *expander) path(text string) string { return x.expanded(x.variables(x.percent(text))) }
+
+// expanded makes an absolute path of one whose tokens ssh has filled in.
+func (x *expander) expanded(text string) string {
+	text = x.tilde(text)
 	if filepath.IsAbs(text) {
 		return filepath.Clean(text)
 	}
@@ -61,7 +64,7 @@ func (x *expander) percent(text string) string {
 		}
 		value, ok := x.tokens[text[i+1]]
 		if !ok {
-			x.warn("the token %" + text[i+1:i+2] + " is not known")
+			x.warn("the token " + strconv.Quote(text[i:i+2]) + " is not known")
 			value = text[i : i+2]
 		}
 		out.WriteString(value)
@@ -70,7 +73,31 @@ func (x *expander) percent(text string) string {
 	return out.String()
 }
 
+// knownHostsCommand fills in all but the tokens that only a connection knows, and %%, which goes with them.
+func (x *expander) knownHostsCommand(text string) string {
+	var out strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != '%' || i+1 == len(text) {
+			out.WriteByte(text[i])
+			continue
+		}
+		if i++; strings.IndexByte("%fHIKt", text[i]) >= 0 {
+			out.WriteString(text[i-1 : i+1])
+			continue
+		}
+		out.WriteString(literal(x.percent(text[i-1 : i+1])))
+	}
+	return x.fill(out.String(), literal)
+}
+
+// literal keeps a value's percent signs from being taken for tokens.
+func literal(value string) string { return strings.ReplaceAll(value, "%", "%%") }
+
 func (x *expander) variables(text string) string {
+	return x.fill(text, func(value string) string { return value })
+}
+
+func (x *expander) fill(text string, as func(string) string) string {
 	var out strings.Builder
 	for {
 		before, rest, ok := strings.Cut(text, "${")
@@ -83,7 +110,7 @@ func (x *expander) variables(text string) string {
 		if !set {
 			x.warn("the variable ${" + name + "} is not set")
 		}
-		out.WriteString(before + value)
+		out.WriteString(before + as(value))
 		text = after
 	}
 }
@@ -103,10 +130,10 @@ func (x *expander) tilde(text string) string {
 	return text
 }
 
-// fileList reads a list of files. `ssh -G` prints it without the quotes that it may have had, so that a blank may be part of
+// fileList reads a list of files, each made a path by the function. `ssh -G` prints it without the quotes that it may have had, so that a blank may be part of
 // a path: what does not begin like a path goes on with the one before.
-func (x *expander) fileList(value string) []string {
-	if value == "" || strings.EqualFold(value, "none") {
+func (x *expander) fileList(value string, path func(string) string) []string {
+	if value == "" {
 		return nil
 	}
 	var parts []string
@@ -119,7 +146,7 @@ func (x *expander) fileList(value string) []string {
 	}
 	var paths []string
 	for _, part := range parts {
-		paths = append(paths, x.path(part))
+		paths = append(paths, path(part))
 	}
 	return paths
 }
@@ -137,7 +164,7 @@ func (x *expander) agent(value string) string {
 		}
 		return "none"
 	}
-	return x.path(value)
+	return x.expanded(value)
 }
 
 func (x *expander) warn(text string) {

@@ -2,22 +2,15 @@ package sshconfig
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/debugbroker/debugbroker/tunnel"
 )
 
-// nativeOptions are what the reader without ssh looks for: all that makeHop and its warnings know.
-var nativeOptions = append([]string{
-	"hostname", "port", "user", "addressfamily", "identityfile", "identitiesonly", "identityagent", "hostkeyalias",
-	"userknownhostsfile", "globalknownhostsfile", "connecttimeout", "serveraliveinterval", "serveralivecountmax",
-	"proxyjump", "proxycommand", "stricthostkeychecking", "dynamicforward",
-}, nativeNotHonoured()...)
-
-// makeHop turns settings into a hop and the entries of its ProxyJump.
+// makeHop turns settings into a hop and the entries of its ProxyJump. What is the usual is left zero.
 func makeHop(d destination, values settings, base *baseline, x *expander) (tunnel.Hop, []string, error) {
 	port, err := parsePort(values.get("port"))
 	if err != nil {
@@ -29,17 +22,14 @@ func makeHop(d destination, values settings, base *baseline, x *expander) (tunne
 		Port:     port,
 		User:     values.get("user"),
 
-		IdentitiesOnly: isYes(values.get("identitiesonly")),
-		IdentityAgent:  x.agent(values.get("identityagent")),
-
-		UserKnownHostsFiles:   x.fileList(values.get("userknownhostsfile")),
-		GlobalKnownHostsFiles: x.fileList(values.get("globalknownhostsfile")),
-
 		ConnectTimeout:      seconds(values.get("connecttimeout")),
 		ServerAliveInterval: seconds(values.get("serveraliveinterval")),
-	}
-	if alias := values.get("hostkeyalias"); !strings.EqualFold(alias, "none") {
-		hop.HostKeyAlias = alias
+		ProxyCommand:        x.percent(values.given("proxycommand")),
+		BindAddress:         values.get("bindaddress"),
+		BindInterface:       values.get("bindinterface"),
+		KexAlgorithms:       values.changed("kexalgorithms", base),
+		Ciphers:             values.changed("ciphers", base),
+		MACs:                values.changed("macs", base),
 	}
 	if hop.ServerAliveInterval > 0 { // without it the count has no meaning
 		hop.ServerAliveCountMax, _ = strconv.Atoi(values.get("serveralivecountmax"))
@@ -47,62 +37,95 @@ func makeHop(d destination, values settings, base *baseline, x *expander) (tunne
 	if family := strings.ToLower(values.get("addressfamily")); family == "inet" || family == "inet6" {
 		hop.AddressFamily = family
 	}
-	for _, file := range values["identityfile"] {
-		if strings.EqualFold(file, "none") {
-			continue
-		}
-		if path := x.path(file); !slices.Contains(hop.IdentityFiles, path) {
-			hop.IdentityFiles = append(hop.IdentityFiles, path)
-		}
+	if path := values.given("controlpath"); path != "" {
+		hop.ControlPath = x.expanded(path)
 	}
-	if command := values.get("proxycommand"); command != "" && !strings.EqualFold(command, "none") {
-		hop.ProxyCommand = command
-	}
+	limit, _, _ := strings.Cut(values.get("rekeylimit"), " ")
+	hop.RekeyLimit, _ = strconv.ParseUint(limit, 10, 64)
+
+	fillAuth(&hop, values, base, x)
+	fillTrust(&hop, values, base, x)
+	fillForwards(&hop, values, x)
+	jumps := jumpList(values.given("proxyjump"), x)
 	hop.Warnings = append(warnings(values, base), x.warnings...)
-	return hop, jumpList(values.get("proxyjump")), nil
+	return hop, jumps, nil
 }
 
-func jumpList(value string) []string {
-	if value == "" || strings.EqualFold(value, "none") {
+// fillAuth fills in how we show who we are.
+func fillAuth(hop *tunnel.Hop, values settings, base *baseline, x *expander) {
+	hop.IdentityFiles = x.paths(values["identityfile"])
+	hop.IdentitiesOnly = isYes(values.get("identitiesonly"))
+	hop.IdentityAgent = x.agent(values.get("identityagent"))
+	hop.CertificateFiles = x.paths(values["certificatefile"])
+	hop.PreferredAuthentications = values.list("preferredauthentications")
+	hop.PubkeyAuthentication = onlyNo(values.get("pubkeyauthentication"))
+	hop.PasswordAuthentication = onlyNo(values.get("passwordauthentication"))
+	hop.KbdInteractive = onlyNo(values.get("kbdinteractiveauthentication"))
+	if isYes(values.get("batchmode")) { // sshconnect2.c, authmethods: neither is tried
+		hop.PasswordAuthentication, hop.KbdInteractive = "no", "no"
+	}
+	if prompts, err := strconv.Atoi(values.get("numberofpasswordprompts")); err == nil && prompts != 3 {
+		hop.NumberOfPasswordPrompts = max(prompts, 0)
+	}
+	hop.PubkeyAcceptedAlgorithms = values.changed("pubkeyacceptedalgorithms", base)
+	if word, rest, _ := strings.Cut(values.get("addkeystoagent"), " "); word != "" {
+		hop.AddKeysToAgent = unless("no", strings.TrimSpace(yesNo(word)+" "+rest))
+	}
+	hop.ForwardAgent = unless("no", yesNo(values.given("forwardagent")))
+	if path := values.given("forwardagent"); strings.HasPrefix(path, "/") || strings.HasPrefix(path, "$") {
+		hop.ForwardAgent = path
+	}
+}
+
+// fillTrust fills in how the server shows who it is.
+func fillTrust(hop *tunnel.Hop, values settings, base *baseline, x *expander) {
+	hop.HostKeyAlias = strings.ToLower(values.get("hostkeyalias"))
+	hop.UserKnownHostsFiles = x.fileList(values.given("userknownhostsfile"), x.expanded)
+	hop.GlobalKnownHostsFiles = x.fileList(values.given("globalknownhostsfile"), x.expanded)
+	hop.StrictHostKeyChecking = unless("ask", yesNo(values.get("stricthostkeychecking")))
+	if isYes(values.get("batchmode")) && hop.StrictHostKeyChecking == "" {
+		hop.StrictHostKeyChecking = "yes" // nobody is to be asked
+	}
+	hop.HashKnownHosts = isYes(values.get("hashknownhosts"))
+	hop.KnownHostsCommand = x.knownHostsCommand(values.given("knownhostscommand"))
+	hop.RevokedHostKeys = x.fileList(values.given("revokedhostkeys"), x.path)
+	hop.HostKeyAlgorithms = values.changed("hostkeyalgorithms", base)
+	hop.CASignatureAlgorithms = values.changed("casignaturealgorithms", base)
+}
+
+// fillForwards fills in what goes over the connection without being asked for each time.
+func fillForwards(hop *tunnel.Hop, values settings, x *expander) {
+	hop.Forwards = forwards(values, x)
+	hop.ExitOnForwardFailure = isYes(values.get("exitonforwardfailure"))
+	hop.GatewayPorts = isYes(values.get("gatewayports"))
+	if mask, err := strconv.ParseUint(values.get("streamlocalbindmask"), 8, 9); err == nil && mask != 0o177 {
+		hop.StreamLocalBindMask = fs.FileMode(mask)
+	}
+	hop.StreamLocalUnlink = isYes(values.get("streamlocalbindunlink"))
+}
+
+// jumpList reads ProxyJump, which ssh makes a ProxyCommand of, so that its tokens go for it as well.
+func jumpList(value string, x *expander) []string {
+	if value == "" {
 		return nil
 	}
 	var jumps []string
-	for jump := range strings.SplitSeq(value, ",") {
+	for jump := range strings.SplitSeq(x.percent(value), ",") {
 		jumps = append(jumps, strings.TrimSpace(jump))
 	}
 	return jumps
 }
 
-func isYes(value string) bool {
-	return strings.EqualFold(value, "yes") || strings.EqualFold(value, "true")
-}
-
-// seconds reads a time as sshd_config(5), TIME FORMATS: 90, 1m, 1h30m. What is none is 0, and a day is the most that we take.
-func seconds(value string) time.Duration {
-	if value == "" || strings.EqualFold(value, "none") {
-		return 0
-	}
-	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return min(time.Duration(n)*time.Second, 24*time.Hour)
-	}
-	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
-	var total time.Duration
-	number := ""
-	for i := range len(value) {
-		c := value[i]
-		if c >= '0' && c <= '9' && len(number) < 7 {
-			number += string(c)
+// paths reads an option that has one path a line.
+func (x *expander) paths(values []string) []string {
+	var list []string
+	for _, value := range values {
+		if strings.EqualFold(value, "none") {
 			continue
 		}
-		unit, ok := units[c|0x20]
-		n, err := strconv.Atoi(number)
-		if !ok || err != nil {
-			return 0
+		if path := x.path(value); !slices.Contains(list, path) {
+			list = append(list, path)
 		}
-		total, number = total+time.Duration(n)*unit, ""
 	}
-	if number != "" {
-		return 0
-	}
-	return min(total, 24*time.Hour)
+	return list
 }

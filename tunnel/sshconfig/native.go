@@ -45,6 +45,15 @@ func flatten(file, home string) (text string, dropped []string) {
 	return out.String(), dropped
 }
 
+// nativeOptions are what the reader without ssh looks for: all that makeHop and its warnings know.
+var nativeOptions = append([]string{
+	"addkeystoagent", "addressfamily", "batchmode", "clearallforwardings", "connecttimeout", "dynamicforward", "exitonforwardfailure",
+	"gatewayports", "globalknownhostsfile", "hashknownhosts", "hostkeyalias", "hostname", "identitiesonly", "identityagent", "identityfile",
+	"kbdinteractiveauthentication", "numberofpasswordprompts", "passwordauthentication", "port", "proxycommand", "proxyjump", "rekeylimit",
+	"serveralivecountmax", "serveraliveinterval", "streamlocalbindmask", "streamlocalbindunlink", "stricthostkeychecking", "user",
+	"userknownhostsfile",
+}, nativeNotHonoured()...)
+
 // read is what stands in for `ssh -G` where there is no ssh.
 func (r *Resolver) read(d destination) (settings, error) {
 	if err := r.checkFile(); err != nil {
@@ -74,6 +83,10 @@ func cleanValue(name, value string) string {
 	switch name {
 	case "proxycommand", "localcommand", "remotecommand", "knownhostscommand":
 		return value
+	case "localforward", "remoteforward", "dynamicforward":
+		if printed, ok := printForward(name, splitArgs(value)); ok {
+			return printed
+		}
 	}
 	return strings.Join(splitArgs(value), " ")
 }

@@ -1,0 +1,102 @@
+package sshconfig
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/debugbroker/debugbroker/tunnel"
+)
+
+// forwards reads LocalForward, RemoteForward and DynamicForward as `ssh -G` prints them: a port, [host]:port, or a socket's path, twice
+// but for DynamicForward, and [socks]:0 for a RemoteForward without a target.
+func forwards(values settings, x *expander) []tunnel.ForwardSpec {
+	if isYes(values.get("clearallforwardings")) {
+		return nil
+	}
+	var specs []tunnel.ForwardSpec
+	add := func(kind tunnel.ForwardKind, option, listen, target string) {
+		spec := tunnel.ForwardSpec{Kind: kind}
+		var ok1, ok2 bool
+		spec.Listen, ok1 = x.endpoint(listen, kind != tunnel.ForwardRemote)
+		ok2 = kind == tunnel.ForwardSocks || target == "[socks]:0"
+		if !ok2 {
+			spec.Target, ok2 = x.endpoint(target, kind == tunnel.ForwardRemote)
+		}
+		if !ok1 || !ok2 {
+			x.warn(option + " " + strconv.Quote(strings.TrimSpace(listen+" "+target)) + " is not understood, and left out")
+			return
+		}
+		specs = append(specs, spec)
+	}
+	dynamic := slices.Clone(values["dynamicforward"])
+	for _, text := range values["localforward"] {
+		listen, target := cutForward(text)
+		if strings.HasPrefix(target, "/") {
+			// For each of these ssh prints a dynamicforward that nobody asked for (readconf.c, dump_cfg_forwards).
+			if i := slices.Index(dynamic, listen); i >= 0 {
+				dynamic = slices.Delete(dynamic, i, i+1)
+			}
+		}
+		add(tunnel.ForwardLocal, "LocalForward", listen, target)
+	}
+	for _, text := range values["remoteforward"] {
+		listen, target := cutForward(text)
+		add(tunnel.ForwardRemote, "RemoteForward", listen, target)
+	}
+	for _, text := range dynamic {
+		add(tunnel.ForwardSocks, "DynamicForward", text, "")
+	}
+	return specs
+}
+
+// cutForward parts the two halves of a line, though a path may hold blanks. Where two paths do, the first blank before a slash parts them.
+func cutForward(text string) (listen, target string) {
+	if at := strings.LastIndex(text, " ["); at >= 0 && strings.Contains(text[at:], "]:") {
+		return text[:at], text[at+1:]
+	}
+	if before, after, ok := strings.Cut(text, " /"); ok {
+		return before, "/" + after
+	}
+	listen, target, _ = strings.Cut(text, " ")
+	return listen, target
+}
+
+// endpoint reads one half. here tells that it is on this machine, whose home ~ is.
+func (x *expander) endpoint(text string, here bool) (tunnel.Endpoint, bool) {
+	if here {
+		text = x.tilde(text)
+	}
+	if filepath.IsAbs(text) {
+		return tunnel.Endpoint{Path: filepath.Clean(text)}, true
+	}
+	var e tunnel.Endpoint
+	if inner, ok := strings.CutPrefix(text, "["); ok {
+		host, port, ok := cutLast(inner, "]:")
+		if !ok {
+			return e, false
+		}
+		if e.Host, text = x.forwardHost(host), port; e.Host == "" {
+			e.Host = "*" // ssh(1): an empty address is all
+		}
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	e.Port = int(port)
+	return e, err == nil
+}
+
+// forwardHost fills in a host's tokens, as ssh_config(5) says of LocalForward and ssh does for paths only. An address with a zone has a % as well.
+func (x *expander) forwardHost(host string) string {
+	if strings.Contains(host, ":") {
+		return host
+	}
+	return x.percent(host)
+}
+
+func cutLast(text, sep string) (before, after string, ok bool) {
+	if i := strings.LastIndex(text, sep); i >= 0 {
+		return text[:i], text[i+len(sep):], true
+	}
+	return text, "", false
+}
