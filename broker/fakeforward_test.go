@@ -95,11 +95,11 @@ func (k *fakeKeeper) Run(ctx context.Context) error {
 		k.r.mu.Lock()
 		err := k.r.down[k.name]
 		k.r.mu.Unlock()
-		st := tunnel.KeeperStatus{State: keeperUp}
+		st := tunnel.KeeperStatus{State: tunnel.LinkUp}
 		if err != nil {
-			st = tunnel.KeeperStatus{State: "waiting", Err: err}
+			st = tunnel.KeeperStatus{State: tunnel.LinkWaiting, Err: err}
 			if !worthWaiting(err) {
-				st.State = keeperNeedsAuth
+				st.State = tunnel.LinkNeedsAuth
 			}
 		}
 		k.mu.Lock()

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -168,6 +169,9 @@ func (f *forward) bindTo(ctx context.Context, port int) (carrier, error) {
 	if f.sameUser {
 		o.Admit = admitSameUser
 	}
+	if !f.fresh {
+		o.Unlink = true // a brokerd that was killed has left its socket
+	}
 	c, err := f.m.carry(spec, f.link.keeper, o)
 	if err != nil {
 		return nil, err
@@ -176,7 +180,7 @@ func (f *forward) bindTo(ctx context.Context, port int) (carrier, error) {
 		if other := f.m.listening(f, port); other != nil {
 			return nil, apiErrorf(api.CodePortBusy, "remove it first: brokerctl unforward "+other.name, "listen on %s: the forward %s does already", listenText(spec.Listen), other.name)
 		}
-		return nil, err
+		return nil, apiErrorf(api.CodePortBusy, hintOf(err), "%v", err)
 	}
 	return c, nil
 }
@@ -214,15 +218,27 @@ func (f *forward) view() api.Forward {
 	v.Connections, v.Total, v.BytesIn, v.BytesOut = st.Connections, st.Total, st.BytesIn, st.BytesOut
 	v.State = api.ForwardState(st.State)
 	if st.Err != nil {
-		v.Error = asAPI(st.Err)
+		v.Error = forwardError(st.Err)
 	}
-	if link := f.link.keeper.Status(); link.State != keeperUp && v.State != api.ForwardFailed {
+	if link := f.link.keeper.Status(); link.State != tunnel.LinkUp && v.State != api.ForwardFailed {
 		v.State = api.ForwardWaiting
 		if link.Err != nil {
 			v.Error = waitError(f.host, link)
 		}
 	}
 	return v
+}
+
+// forwardError says what is wrong with a forward, or with the last of its connections.
+func forwardError(err error) *api.Error {
+	e := *asAPI(err)
+	switch {
+	case errors.Is(err, tunnel.ErrLoop):
+		e.Code = api.CodeForwardLoop
+	case e.Code == api.CodeInternal: // nobody's bug: what it leads to does not answer
+		e.Code, e.Hint = api.CodeNotFound, hintOf(err)
+	}
+	return &e
 }
 
 // listenText is where a forward listens. Without a bind address that is loopback, unless the configuration there says otherwise.

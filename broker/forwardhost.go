@@ -10,12 +10,6 @@ import (
 	"github.com/debugbroker/debugbroker/tunnel"
 )
 
-// States of a keeper.
-const (
-	keeperUp        = "up"
-	keeperNeedsAuth = "needs-auth"
-)
-
 // resolveWait bounds how long a forward waits for what the ssh configuration says of it before it listens.
 const resolveWait = 5 * time.Second
 
@@ -102,7 +96,7 @@ func (l *forwardHost) options(ctx context.Context) tunnel.ForwardOptions {
 func waitError(host string, st tunnel.KeeperStatus) *api.Error {
 	e := *asAPI(st.Err)
 	switch hint := hintOf(st.Err); {
-	case st.State == keeperNeedsAuth:
+	case st.State == tunnel.LinkNeedsAuth:
 		e.Hint = "answer what it asks for: brokerctl auth " + host
 	case hint == "":
 		e.Hint = "brokerd tries again by itself" // those of asAPI are for who opens a session

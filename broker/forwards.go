@@ -283,7 +283,7 @@ func (m *forwards) restart(name string) (api.Forward, error) {
 		c.Restart()
 	}
 	f.tryNow()
-	if f.link.keeper.Status().State != keeperUp {
+	if f.link.keeper.Status().State != tunnel.LinkUp {
 		f.link.keeper.Retry()
 	}
 	m.events.add("", "forward-restarted", f.name+" on "+f.host)

@@ -104,7 +104,7 @@ func (m *forwards) settle(ctx context.Context, req api.ForwardRequest, asked, ou
 	}
 	link := asked[0].link
 	link.begin()
-	if link.keeper.Status().State != keeperUp {
+	if link.keeper.Status().State != tunnel.LinkUp {
 		link.keeper.Retry()
 	}
 	if err != nil {

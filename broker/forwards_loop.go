@@ -31,7 +31,7 @@ func (m *forwards) listening(f *forward, port int) *forward {
 	return nil
 }
 
-// comesBack tells whether a connection from this machine to an address would come to f again, over forwards of ours.
+// comesBack tells whether what f would dial, on the far side or for a remote forward here, would come to f again, over forwards of ours.
 func (m *forwards) comesBack(f *forward, network, address string) bool {
 	at, ok := endpointOf(network, address)
 	if !ok {
@@ -39,7 +39,7 @@ func (m *forwards) comesBack(f *forward, network, address string) bool {
 	}
 	all := m.list()
 	seen := map[*forward]bool{}
-	for next := listenerAt(all, at, here); next != nil && !seen[next]; next = follow(all, next) {
+	for next := meets(all, f, at); next != nil && !seen[next]; next = follow(all, next) {
 		if next == f {
 			return true
 		}
@@ -69,13 +69,18 @@ func follow(all []*forward, f *forward) *forward {
 	if f.spec.Target == (tunnel.Endpoint{}) {
 		return nil
 	}
+	return meets(all, f, f.spec.Target)
+}
+
+// meets is the forward that a connection of f to an address comes to.
+func meets(all []*forward, f *forward, at tunnel.Endpoint) *forward {
 	if f.spec.Kind == tunnel.ForwardRemote {
-		return listenerAt(all, f.spec.Target, here)
+		return listenerAt(all, at, here)
 	}
-	if next := listenerAt(all, f.spec.Target, f.host); next != nil || !f.link.isHere.Load() {
+	if next := listenerAt(all, at, f.host); next != nil || !f.link.isHere.Load() {
 		return next
 	}
-	return listenerAt(all, f.spec.Target, here)
+	return listenerAt(all, at, here)
 }
 
 // listenerAt is the forward that listens at an address as the machine itself would dial it.
