@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -21,6 +22,7 @@ type Conn struct {
 
 	group group // all goroutines of the connection but those of x/crypto, which end with the wire
 	done  chan struct{}
+	far   farListeners
 
 	mu    sync.Mutex
 	cause error // why the connection ends: the first reason given counts
@@ -29,11 +31,12 @@ type Conn struct {
 	pinging chan struct{} // closed when the ping under way is answered; nil where there is none
 }
 
-func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) *Conn {
+func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, log hclog.Logger) *Conn {
 	c := &Conn{hop: hop, ssh: client, wire: w, done: make(chan struct{})}
+	c.far.log = log.With("host", hop.name())
 	// x/crypto has one read loop for all: a queue that nobody serves stops every channel.
 	c.group.spawn(func() { ssh.DiscardRequests(requests) })
-	c.group.spawn(func() { refuseChannels(channels) })
+	c.group.spawn(func() { c.serveChannels(channels) })
 	c.group.spawn(func() {
 		err := client.Wait()
 		if err == nil {
@@ -43,13 +46,6 @@ func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel,
 		close(c.done)
 	})
 	return c
-}
-
-// refuseChannels turns down what the server wants to open: we asked for none of it.
-func refuseChannels(channels <-chan ssh.NewChannel) {
-	for ch := range channels {
-		_ = ch.Reject(ssh.Prohibited, "not asked for")
-	}
 }
 
 // Done is closed when the connection has ended, whoever ended it.
