@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,7 @@ type forward struct {
 	// m.mu guards the rest.
 	cancel  context.CancelFunc // nil until it runs
 	ending  bool
+	kept    bool    // whoever asked for it has been told so, or is about to be
 	carrier carrier // nil while nothing listens
 	err     error   // why nothing does
 	shown   api.ForwardState
@@ -180,7 +182,7 @@ func (f *forward) bindTo(ctx context.Context, port int) (carrier, error) {
 		if other := f.m.listening(f, port); other != nil {
 			return nil, apiErrorf(api.CodePortBusy, "remove it first: brokerctl unforward "+other.name, "listen on %s: the forward %s does already", listenText(spec.Listen), other.name)
 		}
-		return nil, apiErrorf(api.CodePortBusy, hintOf(err), "%v", err)
+		return nil, apiErrorf(api.CodePortBusy, cmp.Or(hintOf(err), "have it listen somewhere else"), "%v", err)
 	}
 	return c, nil
 }
@@ -235,6 +237,8 @@ func forwardError(err error) *api.Error {
 	switch {
 	case errors.Is(err, tunnel.ErrLoop):
 		e.Code = api.CodeForwardLoop
+	case errors.Is(err, tunnel.ErrFarListen):
+		e.Code, e.Hint = api.CodeForwarding, hintOf(err)
 	case e.Code == api.CodeInternal: // nobody's bug: what it leads to does not answer
 		e.Code, e.Hint = api.CodeNotFound, hintOf(err)
 	}

@@ -132,7 +132,8 @@ func (m *forwards) announce() {
 	for _, f := range m.list() {
 		v := f.view()
 		m.mu.Lock()
-		tell := f.shown != v.State && !f.ending
+		news := v.State != api.ForwardWaiting || v.Error != nil || f.shown != ""
+		tell := f.kept && !f.ending && f.shown != v.State && news
 		if tell {
 			f.shown, f.since = v.State, time.Now()
 		}

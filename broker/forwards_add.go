@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/configs"
@@ -61,9 +63,9 @@ func (m *forwards) add(ctx context.Context, req api.ForwardRequest) ([]api.Forwa
 				m.drop(f)
 			}
 		} else if slices.Contains(ours, f) {
-			if err := m.store.PutForward(f.record()); err != nil {
+			if err := m.keep(f); err != nil {
 				m.dropAll(ours)
-				return nil, fmt.Errorf("keep the forward: %w", err)
+				return nil, err
 			}
 		}
 		if v.State == api.ForwardWaiting && v.Error == nil && away != nil {
@@ -72,6 +74,18 @@ func (m *forwards) add(ctx context.Context, req api.ForwardRequest) ([]api.Forwa
 		out = append(out, v)
 	}
 	return out, nil
+}
+
+// keep has a forward outlive the daemon.
+func (m *forwards) keep(f *forward) error {
+	if err := m.store.PutForward(f.record()); err != nil {
+		return fmt.Errorf("keep the forward: %w", err)
+	}
+	m.mu.Lock()
+	f.kept = true
+	m.mu.Unlock()
+	m.changed() // there may be something to tell of it
+	return nil
 }
 
 // settle waits until the forwards listen, and their host has answered or is known not to. It returns why some are not to be kept, and why
@@ -198,7 +212,7 @@ func (m *forwards) enroll(ctx context.Context, w wanted, name string, fresh bool
 			return nil, false, apiErrorf(api.CodePolicy, "remove some: brokerctl unforward NAME", "there are %d forwards, and that is the limit", maxForwards)
 		case i < 0:
 			f := &forward{
-				wanted: w, m: m, name: m.freeName(w, name), fresh: fresh,
+				wanted: w, m: m, name: m.freeName(w, name), fresh: fresh, kept: !fresh,
 				done: make(chan struct{}), gone: make(chan struct{}), now: make(chan struct{}, 1), since: time.Now(),
 			}
 			f.link = m.join(w.host)
@@ -268,7 +282,7 @@ func parseForward(kind, text string) (tunnel.ForwardSpec, error) {
 	if err != nil {
 		hint := "it is as ssh has it: [bind_address:]port:host:hostport, or paths of unix sockets"
 		var at *tunnel.SpecError
-		if errors.As(err, &at) {
+		if errors.As(err, &at) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			hint = at.Caret() + "\n" + hint
 		}
 		return spec, apiErrorf(api.CodeUsage, hint, "%v", err)

@@ -164,8 +164,8 @@ type Forward struct {
 	Target      string       `json:"target"` // "" for socks
 	State       ForwardState `json:"state"`
 	Connections int          `json:"connections"` // open ones
-	BytesIn     uint64       `json:"bytes_in"`    // towards who connected
-	BytesOut    uint64       `json:"bytes_out"`   // towards the target
+	BytesIn     uint64       `json:"bytes_in"`    // from the host to this machine
+	BytesOut    uint64       `json:"bytes_out"`   // from this machine to the host
 	Error       *Error       `json:"error"`       // why it is not up; else the last of a connection that came to nothing
 	Total       uint64       `json:"total"`       // connections that there have been
 	Since       time.Time    `json:"since"`       // when it got into this state

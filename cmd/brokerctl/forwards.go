@@ -18,10 +18,9 @@ func (a *app) forwardsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "forwards",
 		Short: "List the forwards",
-		Long: `List the forwards, one a line, with how many connections are open and how much has gone through. IN is what came towards whoever
-connected, OUT what went to the target. A forward is up, waiting for its host, or failed: then nothing listens where it should. With
---watch the list is redrawn as it changes; where stdout is no terminal, and with --json, each forward is a line, and then each
-change of it.`,
+		Long: `List the forwards, one a line, with how many connections are open and how much has come IN from the host and gone OUT to it. A forward
+is up, waiting for its host, or failed: then nothing listens where it should. With --watch the list is redrawn as it changes; where
+stdout is no terminal, and with --json, each forward is a line, and then each change of it.`,
 		Example: `  brokerctl forwards
   brokerctl forwards --watch
   brokerctl forwards --json`,
