@@ -20,6 +20,8 @@ type Conn struct {
 	wire *wire
 	via  *Conn // the connection to the hop before, ours alone; nil where wire is a socket
 
+	how string // by what the server was convinced that it is us: "the key /home/me/.ssh/id_ed25519 and keyboard-interactive"
+
 	group group // all goroutines of the connection but those of x/crypto, which end with the wire
 	done  chan struct{}
 	far   farListeners

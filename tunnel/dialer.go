@@ -28,20 +28,19 @@ type Dialer struct {
 type attempt struct {
 	log      hclog.Logger
 	agents   []string // agent sockets, the newest first
+	asker    asker
 	progress func(string)
 	exam     *examination // nil but in Diagnose
 }
 
 // Dial connects to the last hop of target through all before it. Each hop has its ConnectTimeout (10 s where unset) for TCP,
-// again for the key exchange, and at least 30 s for authentication. progress may be nil; it may be called from any goroutine.
+// again for the key exchange, and at least 30 s for authentication; where a person is asked, 110 s for all of it. progress may be nil; it may
+// be called from any goroutine, and so may the caller's Ask.
 //
-// Errors wrap ErrHostUnresolvable, ErrUnreachable, ErrHostKey, ErrAuth or ErrForbidden, and mostly are a *HintedError.
+// Errors wrap ErrHostUnresolvable, ErrUnreachable, ErrHostKey, ErrAuth or ErrForbidden, and mostly are a *HintedError. Those that a person
+// could mend by an answer wrap ErrNeedsAuth too.
 func (d *Dialer) Dial(ctx context.Context, target Target, caller Caller, progress func(string)) (*Conn, error) {
-	return d.dial(ctx, target, []string{caller.AuthSock}, progress)
-}
-
-func (d *Dialer) dial(ctx context.Context, target Target, agents []string, progress func(string)) (*Conn, error) {
-	return d.dialAs(ctx, target, &attempt{agents: agents, progress: progress})
+	return d.dialAs(ctx, target, &attempt{agents: []string{caller.AuthSock}, asker: askerOf(caller), progress: progress})
 }
 
 func (d *Dialer) dialAs(ctx context.Context, target Target, a *attempt) (*Conn, error) {
@@ -143,15 +142,19 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, keys *hostKe
 	look *hopLook) (conn *Conn, err error) {
 	// A watchdog closes the wire: deadlines of the wire would have to be taken off again, and a stream through another hop
 	// has none that interrupt a write.
-	var timedOut, trusted atomic.Bool
-	watchdog := time.AfterFunc(timeout, func() { timedOut.Store(true); _ = w.Close() })
-	defer watchdog.Stop()
-	stop := context.AfterFunc(ctx, func() { _ = w.Close() })
+	var trusted atomic.Bool
+	over, end := context.WithCancel(ctx)
+	defer end()
+	clock := newPatience(timeout, end)
+	defer clock.stop()
+	stop := context.AfterFunc(over, func() { _ = w.Close() })
 	defer stop()
+	w.lost = end // nobody is to answer a server that has hung up
 
 	authTimeout := max(timeout, minAuthTimeout)
-	ring := loadKeyring(ctx, hop, a.agents, time.Now().Add(timeout+authTimeout))
+	ring := loadKeyring(over, hop, a.agents, a.about(over, hop, clock))
 	defer ring.close()
+	defer context.AfterFunc(over, ring.close)() // an agent may wait for its user
 	defer func() { look.shook(ctx, ring, err) }()
 	config := &ssh.ClientConfig{
 		User:              hop.User,
@@ -162,28 +165,31 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, keys *hostKe
 			if err != nil {
 				return err
 			}
-			if watchdog.Reset(authTimeout) {
+			if clock.next(authTimeout) {
 				trusted.Store(true)
 				a.progress("authenticating to " + hop.name() + " as " + hop.User)
 			}
 			return nil
 		},
-		BannerCallback: func(string) error { return nil },
 	}
 	ring.apply(config)
 	client, channels, requests, err := ssh.NewClientConn(w, hop.addr(), config)
 	if err == nil {
 		conn := newConn(hop, w, client, channels, requests, a.log)
-		if stop() && watchdog.Stop() {
+		conn.how = ring.how()
+		if clock.stop() && stop() {
 			return conn, nil
 		}
 		_ = conn.Close()
 	}
 	_ = w.Close()
+	ranOut, asking := clock.ranOut()
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("connect %s: %w", hop.addr(), context.Cause(ctx))
-	case timedOut.Load():
+	case asking:
+		return nil, unanswered(hop)
+	case ranOut:
 		return nil, stalled(hop, trusted.Load(), timeout)
 	case errors.Is(err, ErrHostKey):
 		var judged *HintedError
@@ -191,8 +197,8 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, keys *hostKe
 			return nil, judged // without the library's "ssh: handshake failed" before it
 		}
 		return nil, err
-	case trusted.Load() && !w.broken.Load():
-		return nil, ring.refused(err)
+	case trusted.Load() && (!w.broken.Load() || ring.interrupted()):
+		return nil, ring.refused()
 	default:
 		if inner := errors.Unwrap(err); inner != nil {
 			err = inner // what is around it says "ssh: handshake failed", as we do
@@ -200,6 +206,12 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, keys *hostKe
 		return nil, hinted(classified(ErrUnreachable, fmt.Errorf("handshake with %s: %w", hop.addr(), bare(err))),
 			"something answers on this port, but not as an SSH server should: is the Port right, or is the server overloaded?")
 	}
+}
+
+// unanswered is the error of a handshake for which a person took too long.
+func unanswered(hop *Hop) error {
+	err := fmt.Errorf("%w: %s: nobody answered within %s", ErrAuth, hop.addr(), maxAsking)
+	return hinted(&classifiedError{class: ErrNeedsAuth, err: err}, "brokerctl auth "+hop.name()+" asks again")
 }
 
 func stalled(hop *Hop, trusted bool, timeout time.Duration) error {

@@ -51,6 +51,7 @@
 //   - Nothing waits without a bound: every operation ends with its context, with its own time limit, or with its Conn, and a
 //     Conn ends within ServerAliveInterval × (ServerAliveCountMax + 1) of the peer falling silent.
 //   - However many want a Target, there is one dial of it at a time. A Keeper whose host wants a person dials no more until one came.
+//   - Where nobody can be asked, no method that asks is begun, so that a server counts no failure.
 //   - A host key that known_hosts does not vouch for is refused. There is no switch.
 //   - The loss of any one connection of a Link ends the whole Link, and all Hosts on it: a session has parts on several
 //     connections, and half a session is worse than none.
@@ -61,11 +62,11 @@
 //     What they remove is a 0700 directory of ours with a name of ours (checkWorkspace, dbk_ours).
 //   - Reap tells what is left and keeps its records as long as a process is. Doing it twice, or while the lifeline does it, is fine.
 //   - What the far side prints is bounded, and reaches an error only through cleanText.
-//   - No key, passphrase or agent answer reaches a log or an error, and no environment value.
+//   - No key, passphrase, password, code or agent answer reaches a log or an error, and no environment value.
 //
 // # What it does not do
 //
-// A Host does not reconnect: a lost Link is forgotten with all that ran over it, and the next Pool.Host dials again. It asks nobody
-// for passwords, codes or passphrases, forwards no agent, and runs no ProxyCommand; hints and warnings say so where it matters. It knows
-// no debugger.
+// A Host does not reconnect: a lost Link is forgotten with all that ran over it, and the next Pool.Host dials again. No password, code or
+// passphrase is kept: where one is wanted again, a person is asked again (Caller.Ask), or the dial fails with ErrNeedsAuth. It forwards no
+// agent, and runs no ProxyCommand; hints and warnings say so where it matters. It knows no debugger.
 package tunnel

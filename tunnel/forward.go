@@ -88,6 +88,7 @@ type Forward struct {
 
 	group      group
 	handshakes chan struct{} // a token for each SOCKS handshake under way
+	most       int           // passages at once
 	anew       chan struct{} // tells serveRemote of a Restart
 	in, out    atomic.Uint64
 
@@ -117,7 +118,7 @@ func NewForward(spec ForwardSpec, via Via, opts ForwardOptions) (*Forward, error
 		return nil, fmt.Errorf("%w: -D %s with a target", ErrForwardSpec, spec)
 	}
 	f := &Forward{
-		spec: spec, via: via, opts: opts, log: opts.Log, state: ForwardWaiting, bound: spec.Listen,
+		spec: spec, via: via, opts: opts, log: opts.Log, state: ForwardWaiting, bound: spec.Listen, most: maxPassages,
 		handshakes: make(chan struct{}, maxHandshakes), anew: make(chan struct{}, 1), passages: map[*passage]struct{}{},
 	}
 	if f.log == nil {
@@ -229,14 +230,14 @@ func (f *Forward) enter(ctx context.Context) (inner context.Context, leave func(
 	p := &passage{cancel: cancel}
 	f.mu.Lock()
 	f.total++
-	ok = len(f.passages) < maxPassages && ctx.Err() == nil
+	ok = len(f.passages) < f.most && ctx.Err() == nil
 	if ok {
 		f.passages[p] = struct{}{}
 	}
 	f.mu.Unlock()
 	if !ok {
 		cancel(nil)
-		f.failedUnless(ctx, fmt.Errorf("%w: %d", errBusy, maxPassages))
+		f.failedUnless(ctx, fmt.Errorf("%w: %d", errBusy, f.most))
 		return nil, nil, false
 	}
 	f.changed()

@@ -67,7 +67,7 @@ func (f *Forward) dialFar(ctx context.Context, network, address string) (net.Con
 	waiting, cancel := context.WithTimeout(ctx, linkWait)
 	defer cancel()
 	if _, err := f.via.Up(waiting); err != nil {
-		return nil, fmt.Errorf("wait for the link: %w", err)
+		return nil, err // says which host
 	}
 	dialling, cancel := context.WithTimeout(ctx, farWait)
 	defer cancel()

@@ -110,7 +110,7 @@ func (p *specParser) split() error {
 			return err
 		}
 		if len(p.fields) == 4 {
-			return p.wrong(at, "expected the end: bind:port:host:port is all there is")
+			return p.wrong(at, "expected the end: bind:port:host:port is all there is, and an IPv6 address stands in [brackets]")
 		}
 		p.fields = append(p.fields, field)
 		if end == len(p.text) {

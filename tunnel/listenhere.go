@@ -205,7 +205,7 @@ func listenSocket(ctx context.Context, path string, opts ForwardOptions) (net.Li
 // removeStale removes a socket of ours that nobody listens on.
 func removeStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
-	if err != nil || info.Mode().Type() != fs.ModeSocket || !ownedByUs(info) || !unanswered(ctx, path) {
+	if err != nil || info.Mode().Type() != fs.ModeSocket || !ownedByUs(info) || !deserted(ctx, path) {
 		return nil // the bind tells what is wrong with it
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -214,8 +214,8 @@ func removeStale(ctx context.Context, path string) error {
 	return nil
 }
 
-// unanswered tells whether nobody listens on a socket, for certain.
-func unanswered(ctx context.Context, path string) bool {
+// deserted tells whether nobody listens on a socket, for certain.
+func deserted(ctx context.Context, path string) bool {
 	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {
 		_ = c.Close()
@@ -234,7 +234,7 @@ func socketError(ctx context.Context, path string, err error) error {
 		return wrapped
 	case info.Mode().Type() != fs.ModeSocket:
 		return hinted(fmt.Errorf("%w: a file is there that is no socket", wrapped), "give another path")
-	case !unanswered(ctx, path):
+	case !deserted(ctx, path):
 		return hinted(fmt.Errorf("%w: another program listens there", wrapped), "give another path")
 	}
 	return hinted(fmt.Errorf("%w: a socket is there that nobody listens on", wrapped), "remove it, or set StreamLocalBindUnlink yes")
