@@ -32,7 +32,7 @@ type Options struct {
 	Info     api.DaemonInfo
 }
 
-// Broker owns the sessions. Run is its life; everything else may be called from any goroutine while it runs.
+// Broker owns the sessions and the forwards. Run is its life; everything else may be called from any goroutine while it runs.
 type Broker struct {
 	config   configs.Config
 	store    *store.Store
@@ -41,6 +41,7 @@ type Broker struct {
 	log      hclog.Logger
 	info     api.DaemonInfo
 	ledger   *ledger
+	forwards *forwards
 	events   events
 	tracker  Tracker // some session has changed
 	now      func() time.Time
@@ -59,6 +60,7 @@ func New(o Options) *Broker {
 		now: time.Now, stopping: make(chan struct{}), over: make(chan struct{}), sessions: make(map[string]*session),
 	}
 	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.reportLeft, o.Log.Named("ledger"))
+	b.forwards = newForwards(o.Store, o.Hosts, &b.events, o.Log.Named("forwards"))
 	return b
 }
 
@@ -69,6 +71,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { b.ledger.run(jctx) })
 	tasks.Go(func() { b.prune(jctx) })
+	tasks.Go(func() { b.forwards.takeSSHForwards(ctx, b.config) })
+	tasks.Go(func() { b.forwards.run(ctx) })
 	<-ctx.Done()
 	b.Stop() // before the sessions are counted: from here on Open makes none
 	b.mu.Lock()
