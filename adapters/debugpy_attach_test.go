@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/debugbroker/debugbroker/integration/executable"
 	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
@@ -204,7 +205,7 @@ func TestDebugpyAttachRefusals(t *testing.T) {
 	target, good := program.target(), withGdb(t)
 	bin := func(gdb string) Host {
 		h, dir := good, shortDir(t)
-		must(t, "write", os.WriteFile(dir+"/gdb", []byte("#!/bin/sh\n"+gdb), 0o700))
+		executable.Write(t, dir+"/gdb", []byte("#!/bin/sh\n"+gdb))
 		h.Path = dir + ":" + h.Path
 		return h
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/debugbroker/debugbroker/integration/executable"
 	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
@@ -17,9 +18,7 @@ func fakePython(t *testing.T, file, script string) string {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, file, []byte("#!/bin/sh\n"+script+"\n"))
 	return file
 }
 

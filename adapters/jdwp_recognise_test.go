@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/debugbroker/debugbroker/integration/executable"
 	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
@@ -63,7 +64,7 @@ func TestJDWPAttachProbe(t *testing.T) {
 	data, err := os.ReadFile(sleep)
 	must(t, "read", err)
 	for _, name := range []string{"java", "jcmd"} {
-		must(t, "write", os.WriteFile(filepath.Join(theirs, name), data, 0o755))
+		executable.Write(t, filepath.Join(theirs, name), data)
 	}
 	other := runs(t, "/", nil, filepath.Join(theirs, "java"), "60").target()
 	stranger := other

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/debugbroker/debugbroker/integration/executable"
 )
 
 func TestDelveProbeKinds(t *testing.T) {
@@ -64,7 +66,7 @@ func TestNodeProbeFindsTheNewestOfNVM(t *testing.T) {
 	for _, v := range []string{"v8.17.0", "v20.9.0", "v20.10.1", "v18.20.0"} {
 		p := filepath.Join(home, ".nvm/versions/node", v, "bin/node")
 		must(t, "mkdir", os.MkdirAll(filepath.Dir(p), 0o755))
-		must(t, "write", os.WriteFile(p, []byte("#!/bin/sh\necho "+v+"\n"), 0o755))
+		executable.Write(t, p, []byte("#!/bin/sh\necho "+v+"\n"))
 	}
 	tools := t.TempDir() // a PATH without node
 	for _, name := range []string{"sort", "tail"} {
@@ -88,7 +90,7 @@ func TestProbesTakeTheConfiguredTool(t *testing.T) {
 	tool := func(name string) string {
 		p := filepath.Join(home, name)
 		must(t, "mkdir", os.MkdirAll(filepath.Dir(p), 0o755))
-		must(t, "write", os.WriteFile(p, []byte("#!/bin/sh\n"), 0o755))
+		executable.Write(t, p, []byte("#!/bin/sh\n"))
 		return p
 	}
 	for fact, c := range map[string]struct {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
+	"github.com/debugbroker/debugbroker/integration/executable"
 	"github.com/debugbroker/debugbroker/integration/sandbox"
 )
 
@@ -214,9 +215,7 @@ func TestDaemonsThatDoNotFit(t *testing.T) {
 			t.Fatal(err)
 		}
 		alone := filepath.Join(dir, "brokerctl")
-		if err := os.WriteFile(alone, text, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		executable.Write(t, alone, text)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		cmd := s.Command(ctx, "list", "--json")

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/executable"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
@@ -190,9 +191,7 @@ func TestDoctorClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(bin, "date"), []byte("#!/bin/sh\nexec "+date+" -d '90 seconds ago' \"$@\"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, filepath.Join(bin, "date"), []byte("#!/bin/sh\nexec "+date+" -d '90 seconds ago' \"$@\"\n"))
 	s := newStation(t, sshd.Options{Env: map[string]string{"PATH": bin + ":" + os.Getenv("PATH")}}, "")
 	e := s.examine(t, "box")
 	e.fails("clock")

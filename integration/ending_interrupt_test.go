@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/executable"
 	"github.com/debugbroker/debugbroker/integration/programs"
 	"github.com/debugbroker/debugbroker/integration/sandbox"
 	"github.com/debugbroker/debugbroker/integration/sshd"
@@ -49,9 +50,7 @@ func stages(t *testing.T, s station, path string) []stage {
 	built, building := mark("building")
 	fakeGo := filepath.Join(path, "go")
 	text := fmt.Sprintf("#!/bin/sh\ncase $1 in env|version) exec %s \"$@\";; esac\ntouch %s\nsleep 1000 & wait\n", tools.Need(t, func() (string, error) { return exec.LookPath("go") }), built)
-	if err := os.WriteFile(fakeGo, []byte(text), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, fakeGo, []byte(text))
 	app := programs.Path(t, "python/ticker.py")
 	return []stage{
 		{"connecting", []string{"mute:python", "--", app}, connecting},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
+	"github.com/debugbroker/debugbroker/integration/executable"
 	"github.com/debugbroker/debugbroker/integration/programs"
 	"github.com/debugbroker/debugbroker/integration/tools"
 	"github.com/debugbroker/debugbroker/integration/usermanager"
@@ -64,7 +65,8 @@ func (s *serviced) upgrade(names ...string) {
 			s.t.Fatal(err)
 		}
 		path := filepath.Join(s.bin, name)
-		if err := errors.Join(os.WriteFile(path+".new", program, 0o700), os.Rename(path+".new", path)); err != nil {
+		executable.Write(s.t, path+".new", program)
+		if err := os.Rename(path+".new", path); err != nil {
 			s.t.Fatal(err)
 		}
 	}

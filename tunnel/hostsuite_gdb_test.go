@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/debugbroker/debugbroker/integration/executable"
 )
 
 // suiteReapGdb ends a debugger that has a gdb inject code into a program. The gdb here is a shell of that name, which works for a while
@@ -31,9 +33,7 @@ func suiteReapGdb(t *testing.T, h Host) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			if err := os.WriteFile(dir+"/gdb", shell, 0o700); err != nil {
-				t.Fatal(err)
-			}
+			executable.Write(t, dir+"/gdb", shell)
 			ws := suiteDir(t, h)
 			gdb := fmt.Sprintf("trap 'echo hit >>%[1]s/hit' TERM; trap 'echo $? >>%[1]s/done' EXIT; echo $$; %[2]s", dir, test.gdb)
 			if test.done {

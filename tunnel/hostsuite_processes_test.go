@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/debugbroker/debugbroker/integration/executable"
 )
 
 // specimen is a process to be found in the process table: an sh that runs until the test has ended.
@@ -76,9 +78,7 @@ func suiteProcesses(t *testing.T, h Host) {
 	if err := os.MkdirAll(filepath.Dir(deleted), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(deleted, data, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, deleted, data)
 	inDir := func(cmd *exec.Cmd) { cmd.Dir = dir }
 	odd := specimen(t, `trap : USR1; printf 'a) S 1\nState:\tZ\n(' >/proc/$$/comm`, inDir, append(slices.Clone(torture), "State:\tZ (zombie)", "1 (x) S 1 1 1")...)
 	forged := specimen(t, "", nil, "dbk_mark=0123456789abcdef0123456789abcdef", "1\n2\n3\n/bin/sh\n", "end")

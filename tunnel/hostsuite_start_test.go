@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/debugbroker/debugbroker/integration/executable"
 )
 
 // torture is what quoting goes wrong with in one shell or another.
@@ -29,9 +31,7 @@ func suiteWords(t *testing.T, h Host) {
 	}
 	program := cwd + "/pro gram\n'!"
 	text := "#!/bin/sh\nfor a; do printf '%s\\0' \"$a\"; done; printf '%s\\0' \"$PWD\"; exec env -0\n"
-	if err := os.WriteFile(program, []byte(text), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, program, []byte(text))
 	var env []string
 	for i, word := range torture {
 		env = append(env, fmt.Sprintf("W%d=%s", i, word))

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/debugbroker/debugbroker/integration/executable"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 	"github.com/debugbroker/debugbroker/integration/tools"
 )
@@ -224,9 +225,7 @@ func TestSudoRefuses(t *testing.T) {
 				}
 			}
 			if test.stub != "" {
-				if err := os.WriteFile(dir+"/sudo", []byte("#!/bin/sh\n"+test.stub+"\n"), 0o700); err != nil {
-					t.Fatal(err)
-				}
+				executable.Write(t, dir+"/sudo", []byte("#!/bin/sh\n"+test.stub+"\n"))
 			}
 			refused(t, throughHost(t, "echo hello >&2; PATH="+dir+"; export PATH; exec /bin/sh -c %s"), test.says)
 		})

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/debugbroker/debugbroker/integration/executable"
 )
 
 // The test binary is its own other user: started again as nobody with this variable, it connects to the address in it.
@@ -175,9 +177,7 @@ func startOther(t *testing.T, addr string) {
 		t.Fatal(err)
 	}
 	exe := filepath.Join(dir, "other")
-	if err := os.WriteFile(exe, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, exe, data)
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

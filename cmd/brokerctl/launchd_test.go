@@ -8,6 +8,7 @@ import (
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/configs/service"
+	"github.com/debugbroker/debugbroker/integration/executable"
 )
 
 // fakeLaunchctl stands for launchctl, which only macOS has: one job, whose existence is a file. bootout is done a while after it
@@ -34,9 +35,7 @@ esac
 
 func TestLaunchd(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "launchctl"), []byte(fakeLaunchctl), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, filepath.Join(dir, "launchctl"), []byte(fakeLaunchctl))
 	t.Setenv("FAKE", dir)
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	home := filepath.Join(dir, "home")

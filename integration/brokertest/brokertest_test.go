@@ -1,13 +1,13 @@
 package brokertest
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/executable"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -16,9 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func withStub(t *testing.T, script string) *Broker {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "brokerctl"), []byte("#!/bin/sh\n"+script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, filepath.Join(dir, "brokerctl"), []byte("#!/bin/sh\n"+script))
 	t.Setenv(binVariable, dir)
 	t.Setenv("SSH_AUTH_SOCK", "/the/developers/own")
 	return New(t, Options{Env: []string{"EXTRA=1"}})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/debugbroker/debugbroker/integration/executable"
 	"github.com/debugbroker/debugbroker/integration/tools"
 	"github.com/debugbroker/debugbroker/tunnel"
 )
@@ -212,9 +213,7 @@ func TestResolveFailures(t *testing.T) {
 func TestAskIsBoundedAndKept(t *testing.T) {
 	count := filepath.Join(t.TempDir(), "count")
 	script := filepath.Join(t.TempDir(), "ssh")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\necho x >>"+count+"\nexec "+tools.Need(t, tools.SSH)+" \"$@\"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, script, []byte("#!/bin/sh\necho x >>"+count+"\nexec "+tools.Need(t, tools.SSH)+" \"$@\"\n"))
 	dir := t.TempDir()
 	included := filepath.Join(dir, "conf.d")
 	if err := os.Mkdir(included, 0o700); err != nil {
