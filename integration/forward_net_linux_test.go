@@ -47,6 +47,7 @@ func newNetwork(t *testing.T) *network {
 	n.gateway.AddHost("gate6", "HostName "+gateAddress6, "AddressFamily inet6")
 	n.gateway.AddHost("bound", "BindAddress "+secondAddress)
 	n.far = sshd.New(t, sshd.Options{Alias: "inner", Address: innerAddress, Within: n.inner.Argv(), Jump: n.gateway})
+	n.far.AddHost("quick", "ServerAliveInterval 2", "ServerAliveCountMax 2")
 	if err := n.inner.Do(func() error {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err == nil {
@@ -65,7 +66,7 @@ func newNetwork(t *testing.T) *network {
 func (n *network) forward(host, target string) string {
 	n.t.Helper()
 	f := brokertest.JSON[[]api.Forward](n.Broker, "forward", host, "-L", "127.0.0.1:0:"+target)
-	if len(f) != 1 || f[0].State != "up" {
+	if len(f) != 1 || f[0].State != api.ForwardUp {
 		n.t.Fatalf("forward %s: %+v", host, f)
 	}
 	return f[0].Listen
@@ -143,7 +144,6 @@ func TestForwardsAcrossNetworks(t *testing.T) {
 
 	// The cable is pulled. The listener stays, and who comes meanwhile waits.
 	n.laptop.IP("link", "set", "wifi", "down")
-	n.awaitState(through, "waiting")
 	early, err := n.dial(through, soon)
 	if err != nil {
 		t.Fatalf("the listener is gone while the cable is out: %v", err)
@@ -151,6 +151,18 @@ func TestForwardsAcrossNetworks(t *testing.T) {
 	n.laptop.IP("link", "set", "wifi", "up")
 	if err := exchange(early); err != nil {
 		t.Errorf("who came while the cable was out: %v", err)
+	}
+
+	// It is pulled for so long that a link with short keepalives is given up. Who comes then waits for the next one.
+	quick := n.forward("quick", "127.0.0.1:"+strconv.Itoa(n.echo))
+	n.gate.IP("link", "set", "street", "down")
+	n.awaitState(quick, api.ForwardWaiting)
+	if early, err = n.dial(quick, soon); err != nil {
+		t.Fatalf("the listener is gone without a link: %v", err)
+	}
+	n.gate.IP("link", "set", "street", "up")
+	if err := exchange(early); err != nil {
+		t.Errorf("who came without a link: %v", err)
 	}
 }
 
@@ -165,10 +177,9 @@ func (n *network) retries(addr string, limit time.Duration) (err error) {
 }
 
 // awaitState waits until brokerctl shows a forward so.
-func (n *network) awaitState(listen, state string) {
+func (n *network) awaitState(listen string, state api.ForwardState) {
 	n.t.Helper()
-	end := time.Now().Add(2 * time.Minute)
-	for {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		all := brokertest.JSON[[]api.Forward](n.Broker, "forwards")
 		for _, f := range all {
 			if f.Listen == listen && f.State == state {

@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	soakHosts  = 4
+	soakHosts  = 10
 	soakFaults = 1000 // on all hosts together
 	// soakRecovery is how long one forward may take until it works again: some keepalives, a login, and a machine that is busy.
 	soakRecovery = 90 * time.Second
@@ -47,7 +47,7 @@ type soakForward struct {
 	dial func(ctx context.Context) (net.Conn, error)
 }
 
-// TestForwardsSoak: a thousand faults at random on four hosts at once, and each time the forwards work again, byte by byte. In the end all
+// TestForwardsSoak: a thousand faults at random on ten hosts at once, and each time the forwards work again, byte by byte. In the end all
 // are there on their ports, and the daemon has neither more goroutines nor more files open than before.
 func TestForwardsSoak(t *testing.T) {
 	if testing.Short() {
@@ -137,7 +137,7 @@ func (h *soakHost) forward(t *testing.T, b *brokertest.Broker, echo int) {
 		{"-L", "127.0.0.1:0:" + target}, {"-L", "127.0.0.1:0:" + sock}, {"-D", "127.0.0.1:0"}, {"-R", "127.0.0.1:0:" + target},
 	} {
 		got := brokertest.JSON[[]api.Forward](b, "forward", h.alias, spec[0], spec[1], "--name", h.alias+spec[0])
-		if len(got) != 1 || got[0].State != "up" {
+		if len(got) != 1 || got[0].State != api.ForwardUp {
 			t.Fatalf("forward %s %s: %+v", h.alias, spec, got)
 		}
 		listen := got[0].Listen
@@ -164,7 +164,7 @@ func (h *soakHost) fault(dice *rand.Rand) string {
 		pause(200 * time.Millisecond)
 		h.line.Heal()
 		return "a short silence"
-	case n < 68:
+	case n < 65:
 		h.line.Strand()
 		return "a stranded connection"
 	case n < 80:
