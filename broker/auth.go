@@ -38,6 +38,7 @@ func (b *Broker) serveAuth(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	talk := b.newInterview()
+	defer talk.leave()
 	var ask tunnel.Ask
 	if req.CanPrompt {
 		ask = talk.ask
