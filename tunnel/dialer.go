@@ -175,7 +175,7 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, keys *hostKe
 	ring.apply(config)
 	client, channels, requests, err := ssh.NewClientConn(w, hop.addr(), config)
 	if err == nil {
-		conn := newConn(hop, w, client, channels, requests)
+		conn := newConn(hop, w, client, channels, requests, a.log)
 		conn.how = ring.how()
 		if clock.stop() && stop() {
 			return conn, nil

@@ -7,12 +7,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/debugbroker/debugbroker/tunnel"
 )
 
 const (
@@ -35,32 +38,43 @@ type answer struct {
 
 // ask returns the settings of a destination, or those from before where nothing has changed since.
 func (r *Resolver) ask(ctx context.Context, d destination, env []string) (answer, error) {
-	return r.kept(r.file, d.String()+"\x00"+digest(env), func() (answer, error) { return r.evaluate(ctx, r.file, d, env) })
+	return r.kept(ctx, r.from, d, env)
 }
 
-func (r *Resolver) evaluate(ctx context.Context, file string, d destination, env []string) (answer, error) {
+func (r *Resolver) evaluate(ctx context.Context, from sources, d destination, env []string) (answer, error) {
 	if r.binary == "" {
-		return r.read(ctx, file, d, env)
+		return r.read(ctx, from, d, env)
 	}
-	values, err := r.run(ctx, file, d, env)
+	values, err := r.run(ctx, from.file, d, env)
 	return answer{values: values}, err
 }
 
 // kept makes an answer and keeps it for as long as the files stay what they were before it was made.
-func (r *Resolver) kept(file, key string, make func() (answer, error)) (answer, error) {
-	files := stampConfig(file, r.user.home)
+func (r *Resolver) kept(ctx context.Context, from sources, d destination, env []string) (answer, error) {
+	key := strings.Join([]string{from.file, d.String(), digest(env)}, "\x00")
+	files := stampConfig(from)
 	r.mu.Lock()
 	known, ok := r.answers[key]
 	r.mu.Unlock()
 	if ok && known.files.equal(files) && (known.until.IsZero() || time.Now().Before(known.until)) {
 		return known, nil
 	}
-	fresh, err := make()
+	now := time.Now()
+	fresh, err := r.evaluate(ctx, from, d, env)
 	if err != nil {
-		return answer{}, err
+		return answer{}, explain(err, files.broken)
 	}
-	if fresh.files = files; files.dynamic {
-		fresh.until = time.Now().Add(dynamicFor)
+	for _, why := range files.broken {
+		if r.binary != "" && errors.Is(why, fs.ErrPermission) { // ssh does without its main file then, and says nothing
+			fresh.notes = append(fresh.notes, "a file of the ssh configuration is not read: "+why.Error())
+		}
+	}
+	fresh.files = files
+	switch {
+	case files.young(now):
+		fresh.until = now.Add(tick)
+	case files.dynamic:
+		fresh.until = now.Add(dynamicFor)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,16 +115,38 @@ func (r *Resolver) run(ctx context.Context, file string, d destination, env []st
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	switch {
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("ssh -G %s: no answer within %s (a Match exec that hangs?)", d.host, askTimeout)
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("ssh -G %s: %w", d.host, ctx.Err())
+		return nil, fmt.Errorf("ssh -G %s: %w", d.host, late(ctx))
 	case err != nil:
-		return nil, fmt.Errorf("ssh -G %s: %w: %s", d.host, err, lastLine(stderr.buf.String()))
+		return nil, fmt.Errorf("%w: ssh -G %s: %w: %s", errRefused, d.host, err, lastLines(stderr.buf.String()))
+	case stdout.over:
+		return nil, fmt.Errorf("ssh -G %s: it prints more than %d MiB", d.host, maxAskOutput>>20)
 	}
 	values := parseSettings(stdout.buf.String())
 	dropFalseDynamic(values)
 	return values, nil
+}
+
+// errRefused says that ssh takes the configuration not at all.
+var errRefused = errors.New("ssh refuses the configuration")
+
+// explain says why the configuration is refused where its files show it: what ssh prints is for people, and names no way out.
+func explain(err error, broken []error) error {
+	var hinted *tunnel.HintedError
+	for _, why := range broken {
+		if errors.Is(err, errRefused) && errors.As(why, &hinted) {
+			return why
+		}
+	}
+	return err
+}
+
+// late says in words why a configuration has not been read in time.
+func late(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s (a Match exec that hangs?)", askTimeout)
+	}
+	return ctx.Err()
 }
 
 // parseSettings reads the output of `ssh -G`: a name and a value on each line.
@@ -129,20 +165,29 @@ func parseSettings(text string) settings {
 	return values
 }
 
-// lastLine is where ssh says what it did not like; `%q` keeps what a file may hold from the terminal.
-func lastLine(text string) string {
+// lastLines are where ssh says what it did not like, and that it ends for it. Quoting keeps what a file may hold from the terminal.
+func lastLines(text string) string {
+	const most = 200 // bytes of each
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	quoted := strconv.Quote(strings.TrimSpace(lines[len(lines)-1]))
-	return quoted[1 : len(quoted)-1]
+	lines = slices.Clone(lines[max(0, len(lines)-2):])
+	for i, line := range lines {
+		line = strings.TrimSpace(line)
+		quoted := strconv.Quote(line[:min(len(line), most)])
+		lines[i] = quoted[1 : len(quoted)-1]
+	}
+	return strings.Join(lines, "; ")
 }
 
 // bounded keeps the first maxAskOutput bytes.
-type bounded struct{ buf bytes.Buffer }
+type bounded struct {
+	buf  bytes.Buffer
+	over bool // there were more
+}
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := maxAskOutput - b.buf.Len(); room > 0 {
-		b.buf.Write(p[:min(room, len(p))])
-	}
+	room := maxAskOutput - b.buf.Len()
+	b.over = b.over || room < len(p)
+	b.buf.Write(p[:min(max(room, 0), len(p))])
 	return len(p), nil
 }
 
@@ -151,18 +196,16 @@ type baseline struct{ values settings }
 
 // baseline tells what holds by default on this machine.
 func (r *Resolver) baseline(ctx context.Context, env []string) (*baseline, error) {
-	file := "none"
-	if r.file == "" && exists(systemConfig) {
+	from := sources{file: "none"}
+	if r.from.file == "" && exists(r.from.system) {
 		// What a distribution sets for everybody (SendEnv LANG, a crypto policy) is no news to its users.
-		file = systemConfig
+		from.file = r.from.system
 	}
 	nobody := destination{host: "default.invalid"}
-	ask := func(file string) (answer, error) {
-		return r.kept(file, "\x00"+file+"\x00"+digest(env), func() (answer, error) { return r.evaluate(ctx, file, nobody, env) })
-	}
-	found, err := ask(file)
+	found, err := r.kept(ctx, from, nobody, env)
 	if err != nil && ctx.Err() == nil {
-		found, err = ask("none")
+		from.file = "none"
+		found, err = r.kept(ctx, from, nobody, env)
 	}
 	return &baseline{found.values}, err
 }

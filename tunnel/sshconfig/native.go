@@ -2,6 +2,7 @@ package sshconfig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,7 +26,8 @@ type native struct {
 	wantFinal bool
 	blocks    []block
 	notes     []string
-	left      int // lines left out that notes has no room for
+	refused   error // ssh would go no further, and for a reason that is no slip
+	left      int   // lines left out that notes has no room for
 }
 
 // block is what applies at a place in a file.
@@ -35,12 +37,21 @@ type block struct {
 }
 
 // read is what stands in for `ssh -G` where there is no ssh.
-func (r *Resolver) read(ctx context.Context, file string, d destination, env []string) (answer, error) {
+func (r *Resolver) read(ctx context.Context, from sources, d destination, env []string) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	n := &native{account: r.user, d: d, environ: env, env: environment(env), usual: usualAlgorithms(), mayRun: true}
-	return n.evaluate(ctx, file)
+	found, err := n.evaluate(ctx, from)
+	if ctx.Err() != nil {
+		err = late(ctx)
+	}
+	if err != nil {
+		return answer{}, fmt.Errorf("without an ssh program: %w", err)
+	}
+	return found, nil
 }
 
-func (n *native) evaluate(ctx context.Context, file string) (answer, error) {
+func (n *native) evaluate(ctx context.Context, from sources) (answer, error) {
 	n.values, n.host = make(settings), n.d.host
 	if n.d.user != "" {
 		n.values["user"] = []string{n.d.user}
@@ -48,7 +59,7 @@ func (n *native) evaluate(ctx context.Context, file string) (answer, error) {
 	if n.d.port != 0 {
 		n.values["port"] = []string{strconv.Itoa(n.d.port)}
 	}
-	if err := n.pass(ctx, file); err != nil {
+	if err := n.pass(ctx, from); err != nil {
 		return answer{}, err
 	}
 	n.host = canonicalHost(n.hostName())
@@ -60,7 +71,7 @@ func (n *native) evaluate(ctx context.Context, file string) (answer, error) {
 	}
 	if n.wantFinal {
 		n.final = true
-		if err := n.pass(ctx, file); err != nil {
+		if err := n.pass(ctx, from); err != nil {
 			return answer{}, err
 		}
 	}
@@ -72,9 +83,8 @@ func (n *native) evaluate(ctx context.Context, file string) (answer, error) {
 }
 
 // pass reads all files once.
-func (n *native) pass(ctx context.Context, file string) error {
-	walkConfig(file, &walker{
-		home:    n.account.home,
+func (n *native) pass(ctx context.Context, from sources) error {
+	walkConfig(from, &walker{
 		include: func(pattern string) string { return n.includePath(pattern) },
 		enter: func() {
 			outer := block{active: true}
@@ -89,11 +99,14 @@ func (n *native) pass(ctx context.Context, file string) error {
 				n.line(ctx, l)
 			}
 		},
-		broken: func(path string, err error) {
-			n.note(fmt.Sprintf("%s is not read: %v", strconv.Quote(path), err))
+		broken: func(err error) {
+			if errors.Is(err, ErrPermissions) {
+				n.refused = err
+			}
+			n.note("the ssh configuration is not read as it stands: " + err.Error())
 		},
 	})
-	return ctx.Err()
+	return errors.Join(ctx.Err(), n.refused)
 }
 
 func (n *native) line(ctx context.Context, l configLine) {
