@@ -75,7 +75,7 @@ func (h *Hosts) Connect(ctx context.Context, name string, own api.Caller, progre
 	h.mu.Lock()
 	h.known[name] = target
 	h.mu.Unlock()
-	return h.pool.Host(ctx, name, target, tunnel.Caller{AuthSock: caller.SSHAuthSock}, progress)
+	return h.pool.Host(ctx, name, target, tunnel.Caller{AuthSock: caller.SSHAuthSock, Environ: environ(caller)}, progress)
 }
 
 // resolve reads the ssh configuration for a name. caller is what the request brought, over what is remembered of others.

@@ -69,6 +69,7 @@ func (c *Conn) Err() error {
 func (c *Conn) Close() error {
 	c.abort(errors.New("closed here"))
 	c.group.wait()
+	c.wire.finish()
 	if c.via != nil {
 		return c.via.Close()
 	}

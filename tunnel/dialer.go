@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"golang.org/x/crypto/ssh"
 )
 
 const (
@@ -28,6 +25,8 @@ type Dialer struct {
 type attempt struct {
 	log      hclog.Logger
 	agents   []string // agent sockets, the newest first
+	environ  []string // what programs of the configuration get, K=V each; nil is our own environment
+	ask      Ask      // nil: nobody is there
 	progress func(string)
 	exam     *examination // nil but in Diagnose
 }
@@ -35,13 +34,10 @@ type attempt struct {
 // Dial connects to the last hop of target through all before it. Each hop has its ConnectTimeout (10 s where unset) for TCP,
 // again for the key exchange, and at least 30 s for authentication. progress may be nil; it may be called from any goroutine.
 //
-// Errors wrap ErrHostUnresolvable, ErrUnreachable, ErrHostKey, ErrAuth or ErrForbidden, and mostly are a *HintedError.
+// Errors wrap ErrHostUnresolvable, ErrUnreachable (also ErrBusy), ErrHostKey, ErrAuth or ErrForbidden, and mostly are a *HintedError. Where a
+// person has to answer first, they wrap ErrNeedsAuth as well.
 func (d *Dialer) Dial(ctx context.Context, target Target, caller Caller, progress func(string)) (*Conn, error) {
-	return d.dial(ctx, target, []string{caller.AuthSock}, progress)
-}
-
-func (d *Dialer) dial(ctx context.Context, target Target, agents []string, progress func(string)) (*Conn, error) {
-	return d.dialAs(ctx, target, &attempt{agents: agents, progress: progress})
+	return d.dialAs(ctx, target, &attempt{agents: []string{caller.AuthSock}, environ: caller.Environ, ask: caller.Ask, progress: progress})
 }
 
 func (d *Dialer) dialAs(ctx context.Context, target Target, a *attempt) (*Conn, error) {
@@ -54,12 +50,6 @@ func (d *Dialer) dialAs(ctx context.Context, target Target, a *attempt) (*Conn, 
 	}
 	if a.progress == nil {
 		a.progress = func(string) {}
-	}
-	for i := range target.hops {
-		if hop := &target.hops[i]; hop.ProxyCommand != "" {
-			return nil, hinted(classified(ErrUnreachable, fmt.Errorf("dial %s: its ssh configuration has a ProxyCommand", hop.name())),
-				"ProxyCommand is not honoured yet: a ProxyJump to the same machine works")
-		}
 	}
 	var conn *Conn
 	for i := range target.hops {
@@ -86,10 +76,6 @@ func (a *attempt) dialHop(ctx context.Context, hop *Hop, via *Conn) (*Conn, erro
 		timeout = defaultConnectTimeout
 	}
 	a.progress("connecting to " + hop.name())
-	keys, err := loadHostKeys(hop)
-	if err != nil {
-		return nil, classified(ErrHostKey, err)
-	}
 	look := a.exam.hop(ctx, hop, via, timeout)
 	began := time.Now()
 	nc, err := a.reach(ctx, hop, via, timeout)
@@ -97,7 +83,7 @@ func (a *attempt) dialHop(ctx context.Context, hop *Hop, via *Conn) (*Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	conn, err := a.handshake(ctx, hop, look.over(newWire(nc)), keys, timeout, look)
+	conn, err := a.handshake(ctx, hop, newWire(nc), timeout, look)
 	if err != nil {
 		return nil, err
 	}
@@ -105,110 +91,6 @@ func (a *attempt) dialHop(ctx context.Context, hop *Hop, via *Conn) (*Conn, erro
 	a.log.Debug("ssh connection up", "host", hop.name(), "address", hop.addr(), "server", quoteRemote(string(conn.ssh.ServerVersion())),
 		"took", time.Since(began).Round(time.Millisecond).String())
 	return conn, nil
-}
-
-// reach makes the byte stream that SSH will run over.
-func (a *attempt) reach(ctx context.Context, hop *Hop, via *Conn, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	if via == nil {
-		network := "tcp"
-		switch hop.AddressFamily {
-		case "inet":
-			network = "tcp4"
-		case "inet6":
-			network = "tcp6"
-		}
-		nc, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, hop.addr()) // Ping watches better
-		if err != nil {
-			return nil, classifyDial(hop, err)
-		}
-		return nc, nil
-	}
-	nc, err := via.Dial(ctx, "tcp", hop.addr())
-	switch {
-	case err == nil:
-		return nc, nil
-	case errors.Is(err, ErrFarDial):
-		return nil, hinted(classified(ErrUnreachable, err), fmt.Sprintf("%s cannot reach it: is the name right as seen from there, and is it up?", via.hop.name()))
-	case errors.Is(err, ErrForbidden):
-		return nil, classified(ErrUnreachable, err)
-	default:
-		return nil, classifyDial(hop, err)
-	}
-}
-
-// handshake authenticates both sides over w, which it closes where it fails.
-func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, keys *hostKeys, timeout time.Duration,
-	look *hopLook) (conn *Conn, err error) {
-	// A watchdog closes the wire: deadlines of the wire would have to be taken off again, and a stream through another hop
-	// has none that interrupt a write.
-	var timedOut, trusted atomic.Bool
-	watchdog := time.AfterFunc(timeout, func() { timedOut.Store(true); _ = w.Close() })
-	defer watchdog.Stop()
-	stop := context.AfterFunc(ctx, func() { _ = w.Close() })
-	defer stop()
-
-	authTimeout := max(timeout, minAuthTimeout)
-	ring := loadKeyring(ctx, hop, a.agents, time.Now().Add(timeout+authTimeout))
-	defer ring.close()
-	defer func() { look.shook(ctx, ring, err) }()
-	config := &ssh.ClientConfig{
-		User:              hop.User,
-		HostKeyAlgorithms: keys.algorithms(),
-		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
-			err := keys.check(host, remote, key)
-			look.judged(key, err)
-			if err != nil {
-				return err
-			}
-			if watchdog.Reset(authTimeout) {
-				trusted.Store(true)
-				a.progress("authenticating to " + hop.name() + " as " + hop.User)
-			}
-			return nil
-		},
-		BannerCallback: func(string) error { return nil },
-	}
-	ring.apply(config)
-	client, channels, requests, err := ssh.NewClientConn(w, hop.addr(), config)
-	if err == nil {
-		conn := newConn(hop, w, client, channels, requests)
-		if stop() && watchdog.Stop() {
-			return conn, nil
-		}
-		_ = conn.Close()
-	}
-	_ = w.Close()
-	switch {
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("connect %s: %w", hop.addr(), context.Cause(ctx))
-	case timedOut.Load():
-		return nil, stalled(hop, trusted.Load(), timeout)
-	case errors.Is(err, ErrHostKey):
-		var judged *HintedError
-		if errors.As(err, &judged) {
-			return nil, judged // without the library's "ssh: handshake failed" before it
-		}
-		return nil, err
-	case trusted.Load() && !w.broken.Load():
-		return nil, ring.refused(err)
-	default:
-		if inner := errors.Unwrap(err); inner != nil {
-			err = inner // what is around it says "ssh: handshake failed", as we do
-		}
-		return nil, hinted(classified(ErrUnreachable, fmt.Errorf("handshake with %s: %w", hop.addr(), bare(err))),
-			"something answers on this port, but not as an SSH server should: is the Port right, or is the server overloaded?")
-	}
-}
-
-func stalled(hop *Hop, trusted bool, timeout time.Duration) error {
-	err := fmt.Errorf("handshake with %s: no answer within %s", hop.addr(), timeout)
-	if trusted {
-		err = fmt.Errorf("authentication to %s: no answer in time", hop.addr())
-		return hinted(classified(ErrUnreachable, err), "does an agent or a security key wait for your answer?")
-	}
-	return hinted(classified(ErrUnreachable, err), "the port is open but no SSH server speaks there: is the Port right, or is the machine stuck?")
 }
 
 // wrapHinted puts an operation before an error and keeps its hint.

@@ -26,6 +26,7 @@ type entry struct {
 	line      string   // the last line of progress, for who comes late
 	agents    []string // agent sockets of the callers, the newest first
 	tried     []string // of them, those that the dial knows
+	environ   []string // of the newest caller that has one
 }
 
 // waiter is a caller that waits for a dial.
@@ -101,8 +102,9 @@ func (e *entry) dial(ctx context.Context) (*Conn, error) {
 	e.pool.mu.Lock()
 	agents := slices.Clone(e.agents)
 	e.tried = agents
+	environ := e.environ
 	e.pool.mu.Unlock()
-	return e.pool.dialer.dial(ctx, e.target, agents, e.tell)
+	return e.pool.dialer.dialAs(ctx, e.target, &attempt{agents: agents, environ: environ, progress: e.tell})
 }
 
 // tell passes a line of progress on. Who does not listen misses lines, and holds nobody up.
@@ -120,6 +122,9 @@ func (e *entry) tell(line string) {
 
 // remember puts the caller's agent in front: shells end, and their agents with them.
 func (e *entry) remember(caller Caller) {
+	if caller.Environ != nil {
+		e.environ = caller.Environ
+	}
 	if caller.AuthSock == "" {
 		return
 	}
