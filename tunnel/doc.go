@@ -7,7 +7,8 @@
 // A Target is a resolved chain of SSH servers; package tunnel/sshconfig makes it from the user's ssh configuration. The Dialer
 // turns a Target into a Conn, one authenticated SSH connection. A Link holds the Conns to one Target that are in use at the
 // same time (sshd allows only MaxSessions commands on each), watches that they live, and is the carrier over SSH. The Pool
-// hands out Hosts and shares one Link among all that go to the same Target.
+// hands out Hosts and shares one Link among all that go to the same Target. A Keeper keeps a Link up for what must outlast its
+// loss, which forwards do: it gets its Links from the Pool, one after the other.
 //
 // Dialer.Diagnose goes the same way with the same code, and tells what it meets: a hopLook hears of each step (it is nil in a plain dial),
 // and a connLook tries on the last connection what the server allows. It shares nothing with the Pool.
@@ -29,7 +30,8 @@
 //
 // # Goroutines
 //
-//   - Pool.Run belongs to the caller. Each pooled link has one goroutine, which dials, then runs the Link, then forgets it.
+//   - Pool.Run belongs to the caller, and so does each Keeper.Run. Each pooled link has one goroutine, which dials, then runs the
+//     Link, then forgets it.
 //   - Link.Run is that goroutine; beside it runs one keepalive loop for each Conn, and one short-lived guard for each further
 //     dial.
 //   - A Conn has six: three that x/crypto starts (reading, key exchange, sorting what is read), two that refuse what the
@@ -48,6 +50,7 @@
 //
 //   - Nothing waits without a bound: every operation ends with its context, with its own time limit, or with its Conn, and a
 //     Conn ends within ServerAliveInterval × (ServerAliveCountMax + 1) of the peer falling silent.
+//   - However many want a Target, there is one dial of it at a time. A Keeper whose host wants a person dials no more until one came.
 //   - A host key that known_hosts does not vouch for is refused. There is no switch.
 //   - The loss of any one connection of a Link ends the whole Link, and all Hosts on it: a session has parts on several
 //     connections, and half a session is worse than none.
@@ -62,6 +65,7 @@
 //
 // # What it does not do
 //
-// It does not reconnect: a lost Link is forgotten, and the next Pool.Host dials again. It asks nobody for passwords, codes or
-// passphrases, forwards no agent, and runs no ProxyCommand; hints and warnings say so where it matters. It knows no debugger.
+// A Host does not reconnect: a lost Link is forgotten with all that ran over it, and the next Pool.Host dials again. It asks nobody
+// for passwords, codes or passphrases, forwards no agent, and runs no ProxyCommand; hints and warnings say so where it matters. It knows
+// no debugger.
 package tunnel

@@ -74,6 +74,7 @@ func (e *entry) run(ctx context.Context) {
 		h.reconnects++
 	}
 	close(e.ready)
+	p.welcome(key)
 	p.mu.Unlock()
 	p.log.Info("link up", "host", hop.name())
 	err = link.Run(ctx)

@@ -16,21 +16,6 @@ const (
 	maxAgents = 4
 )
 
-// States of a link, as LinkStatus shows them.
-const (
-	LinkConnecting = "connecting"
-	LinkUp         = "up"
-	LinkDown       = "down" // none is needed now, or it was lost
-)
-
-// LinkStatus is what is known of the link to a target.
-type LinkStatus struct {
-	State      string        // one of the Link constants
-	RTT        time.Duration // round trip, as last measured; 0 where none is
-	Reconnects int           // how often the link came up again after it was lost
-	Conns      int           // connections that the link has now
-}
-
 // PoolOptions set up a Pool.
 type PoolOptions struct {
 	Log hclog.Logger // nil: no log
@@ -49,6 +34,7 @@ type Pool struct {
 	closed  bool
 	entries map[string]*entry
 	history map[string]*history
+	keepers map[*Keeper]string // those that run, and the keys of their targets
 }
 
 // history outlives the links to a target.
@@ -59,7 +45,8 @@ type history struct {
 
 // NewPool makes a Pool. Its Run closes what Host opens.
 func NewPool(options PoolOptions) *Pool {
-	p := &Pool{log: options.Log, linger: options.Linger, entries: make(map[string]*entry), history: make(map[string]*history)}
+	p := &Pool{log: options.Log, linger: options.Linger, entries: make(map[string]*entry), history: make(map[string]*history),
+		keepers: make(map[*Keeper]string)}
 	if p.log == nil {
 		p.log = hclog.NewNullLogger()
 	}
@@ -92,25 +79,44 @@ func (p *Pool) Run(ctx context.Context) error {
 // link is lost; the next call of Host then dials again. A caller that waited for another's dial, which was refused without the agent of
 // this one, has a dial of its own.
 func (p *Pool) Host(ctx context.Context, name string, target Target, caller Caller, progress func(string)) (Host, error) {
+	e, release, err := p.hold(ctx, target, caller, progress)
+	if err != nil {
+		return nil, err
+	}
+	return &lease{Host: e.host, name: name, release: release}, nil
+}
+
+// Link is the link under the Hosts on target, which it gets as Host does. The caller counts as a user of it until release, which may be
+// called more than once.
+func (p *Pool) Link(ctx context.Context, target Target, caller Caller, progress func(string)) (link *Link, release func(), err error) {
+	e, release, err := p.hold(ctx, target, caller, progress)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.link, release, nil
+}
+
+// hold makes the caller a user of the entry for target, once that has a link.
+func (p *Pool) hold(ctx context.Context, target Target, caller Caller, progress func(string)) (*entry, func(), error) {
 	var e *entry
 	var w *waiter
 	for {
 		var err error
 		if e, w, err = p.join(target, caller); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err = w.wait(ctx, e, progress); err == nil {
 			break
 		}
 		p.leave(e, w)
 		if ctx.Err() != nil || !errors.Is(err, ErrAuth) || !e.missed(caller) {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	p.mu.Lock()
 	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
 	p.mu.Unlock()
-	return &lease{Host: e.host, name: name, release: sync.OnceFunc(func() { p.leave(e, w) })}, nil
+	return e, sync.OnceFunc(func() { p.leave(e, w) }), nil
 }
 
 // join counts the caller as a user of the entry for target, and starts one where there is none that lives.
@@ -150,7 +156,7 @@ func (p *Pool) leave(e *entry, w *waiter) {
 	defer p.mu.Unlock()
 	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
 	e.users--
-	if e.users > 0 {
+	if e.users > 0 || isClosed(e.ready) && e.over() {
 		return
 	}
 	if !isClosed(e.ready) {
@@ -166,29 +172,6 @@ func (p *Pool) leave(e *entry, w *waiter) {
 			e.cancel()
 		}
 	})
-}
-
-// Status tells what is known of the link to the target of that key; false where none was ever asked for.
-func (p *Pool) Status(key string) (LinkStatus, bool) {
-	p.mu.Lock()
-	h := p.history[key]
-	e := p.entries[key]
-	status := LinkStatus{State: LinkDown}
-	if h != nil {
-		status.Reconnects = h.reconnects
-	}
-	var link *Link
-	if e != nil && !e.over() {
-		status.State = LinkConnecting
-		if isClosed(e.ready) {
-			status.State, link = LinkUp, e.link
-		}
-	}
-	p.mu.Unlock()
-	if link != nil {
-		status.RTT, status.Conns = link.RTT(), link.Conns()
-	}
-	return status, h != nil || e != nil
 }
 
 // lease is one caller's share of a Host that all on a link share, so that what it learned of the far side is asked once.

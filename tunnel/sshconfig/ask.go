@@ -24,22 +24,42 @@ const (
 	systemConfig = "/etc/ssh/ssh_config"
 )
 
-// ask runs `ssh -G` for a destination, or returns the answer from before where nothing has changed since.
-func (r *Resolver) ask(ctx context.Context, d destination, env []string) (settings, error) {
-	key := d.String() + "\x00" + digest(env)
-	files := stampConfig(r.file, r.user.home)
+// answer is what ssh, or the reader that stands in for it, made of the configuration for one destination.
+type answer struct {
+	values settings
+	notes  []string // what could not be read, in words
+
+	files stamps    // that it came from
+	until time.Time // zero: as long as the files stay the same
+}
+
+// ask returns the settings of a destination, or those from before where nothing has changed since.
+func (r *Resolver) ask(ctx context.Context, d destination, env []string) (answer, error) {
+	return r.kept(r.file, d.String()+"\x00"+digest(env), func() (answer, error) { return r.evaluate(ctx, r.file, d, env) })
+}
+
+func (r *Resolver) evaluate(ctx context.Context, file string, d destination, env []string) (answer, error) {
+	if r.binary == "" {
+		return r.read(ctx, file, d, env)
+	}
+	values, err := r.run(ctx, file, d, env)
+	return answer{values: values}, err
+}
+
+// kept makes an answer and keeps it for as long as the files stay what they were before it was made.
+func (r *Resolver) kept(file, key string, make func() (answer, error)) (answer, error) {
+	files := stampConfig(file, r.user.home)
 	r.mu.Lock()
 	known, ok := r.answers[key]
 	r.mu.Unlock()
 	if ok && known.files.equal(files) && (known.until.IsZero() || time.Now().Before(known.until)) {
-		return known.values, nil
+		return known, nil
 	}
-	values, err := r.run(ctx, r.file, d, env)
+	fresh, err := make()
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	fresh := answer{values: values, files: files}
-	if files.dynamic {
+	if fresh.files = files; files.dynamic {
 		fresh.until = time.Now().Add(dynamicFor)
 	}
 	r.mu.Lock()
@@ -48,7 +68,7 @@ func (r *Resolver) ask(ctx context.Context, d destination, env []string) (settin
 		clear(r.answers)
 	}
 	r.answers[key] = fresh
-	return values, nil
+	return fresh, nil
 }
 
 func digest(env []string) string {
@@ -88,7 +108,9 @@ func (r *Resolver) run(ctx context.Context, file string, d destination, env []st
 	case err != nil:
 		return nil, fmt.Errorf("ssh -G %s: %w: %s", d.host, err, lastLine(stderr.buf.String()))
 	}
-	return parseSettings(stdout.buf.String()), nil
+	values := parseSettings(stdout.buf.String())
+	dropFalseDynamic(values)
+	return values, nil
 }
 
 // parseSettings reads the output of `ssh -G`: a name and a value on each line.
@@ -127,28 +149,20 @@ func (b *bounded) Write(p []byte) (int, error) {
 // baseline is what ssh does without any setting of the user's: what differs from it was asked for.
 type baseline struct{ values settings }
 
-// baseline asks ssh once what it does by default on this machine, and keeps the answer.
+// baseline tells what holds by default on this machine.
 func (r *Resolver) baseline(ctx context.Context, env []string) (*baseline, error) {
-	r.mu.Lock()
-	known := r.defaults
-	r.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	file := "/dev/null"
+	file := "none"
 	if r.file == "" && exists(systemConfig) {
 		// What a distribution sets for everybody (SendEnv LANG, a crypto policy) is no news to its users.
 		file = systemConfig
 	}
-	values, err := r.run(ctx, file, destination{host: "default.invalid"}, env)
-	if err != nil {
-		values, err = r.run(ctx, "/dev/null", destination{host: "default.invalid"}, env)
+	nobody := destination{host: "default.invalid"}
+	ask := func(file string) (answer, error) {
+		return r.kept(file, "\x00"+file+"\x00"+digest(env), func() (answer, error) { return r.evaluate(ctx, file, nobody, env) })
 	}
-	if err != nil {
-		return nil, err
+	found, err := ask(file)
+	if err != nil && ctx.Err() == nil {
+		found, err = ask("none")
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.defaults = &baseline{values}
-	return r.defaults, nil
+	return &baseline{found.values}, err
 }

@@ -21,11 +21,7 @@ type expander struct {
 }
 
 func newExpander(a account, d destination, values settings, env []string) *expander {
-	x := &expander{home: a.home, env: make(map[string]string, len(env))}
-	for _, pair := range env {
-		name, value, _ := strings.Cut(pair, "=")
-		x.env[name] = value
-	}
+	x := &expander{home: a.home, env: environment(env)}
 	local, _ := os.Hostname() // ssh does without it, too
 	short, _, _ := strings.Cut(local, ".")
 	host, port, remote, jump := unbracket(values.get("hostname")), values.get("port"), values.get("user"), values.get("proxyjump")
@@ -39,6 +35,16 @@ func newExpander(a account, d destination, values settings, env []string) *expan
 		'n': d.host, 'p': port, 'r': remote, 'u': a.name, 'C': hex.EncodeToString(sum[:]),
 	}
 	return x
+}
+
+// environment is an environment by name.
+func environment(env []string) map[string]string {
+	byName := make(map[string]string, len(env))
+	for _, pair := range env {
+		name, value, _ := strings.Cut(pair, "=")
+		byName[name] = value
+	}
+	return byName
 }
 
 // path makes a path of what the configuration says: absolute where ssh would find it.

@@ -1,12 +1,15 @@
 package sshconfig
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
+	"syscall"
 )
 
 const (
@@ -15,192 +18,205 @@ const (
 	maxInclude     = 16 // depth, as in ssh (readconf.c, READCONF_MAX_DEPTH)
 )
 
-// configLine is a line of a configuration file, taken apart.
-type configLine struct {
-	keyword string   // in lower case; "" for an empty line or a comment
-	args    []string // without quotes
-	raw     string   // what follows the keyword, quotes and all
-}
+// Why a file is not read, or not to its end.
+var (
+	// ErrInclude says that files Include each other in a circle, or too many or too deep.
+	ErrInclude = errors.New("Include does not end")
+	// ErrPermissions says that others may write a file, or own it: ssh refuses it, since it can name commands to run.
+	ErrPermissions = errors.New("the ssh configuration may be changed by others")
 
-// parseLine reads a line as ssh does (misc.c, strdelim and argv_split): the keyword ends at blank or =, arguments may be quoted.
-func parseLine(text string) configLine {
-	text = strings.TrimSpace(text)
-	if text == "" || text[0] == '#' {
-		return configLine{}
-	}
-	end := strings.IndexAny(text, " \t=\"")
-	if end < 0 {
-		return configLine{keyword: strings.ToLower(text)}
-	}
-	raw := strings.TrimLeft(text[end:], " \t")
-	if rest, ok := strings.CutPrefix(raw, "="); ok {
-		raw = strings.TrimLeft(rest, " \t")
-	}
-	return configLine{keyword: strings.ToLower(text[:end]), args: splitArgs(raw), raw: raw}
-}
+	errTooLong = fmt.Errorf("it is longer than %d MiB", maxConfigFile>>20)
+)
 
-func splitArgs(raw string) []string {
-	var args []string
-	var arg strings.Builder
-	var quote byte
-	open := false // an argument is under way, be it empty
-	flush := func() {
-		if open {
-			args = append(args, arg.String())
-			arg.Reset()
-			open = false
-		}
-	}
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote != 0:
-			arg.WriteByte(c)
-		case c == '"' || c == '\'':
-			quote, open = c, true
-		case c == ' ' || c == '\t':
-			flush()
-		case c == '#' && !open:
-			return args
-		default:
-			open = true
-			arg.WriteByte(c)
-		}
-	}
-	flush()
-	return args
-}
-
-// stamp tells whether a file or directory is still what it was.
-type stamp struct {
-	path  string
-	mtime time.Time
-	size  int64 // -1: it does not exist
-}
-
-// stamps are all files that a configuration comes from.
-type stamps struct {
-	list    []stamp
-	dynamic bool // it depends on more than files
-}
-
-func (s stamps) equal(o stamps) bool {
-	return s.dynamic == o.dynamic && slices.EqualFunc(s.list, o.list, func(a, b stamp) bool {
-		return a.path == b.path && a.size == b.size && a.mtime.Equal(b.mtime)
-	})
-}
-
-// stampConfig stamps the files that ssh reads, Includes and the directories that these name among them.
-func stampConfig(file, home string) stamps {
-	var s stamps
-	walkConfig(file, home, &walker{
-		file: func(path string) { s.list = append(s.list, stampOf(path)) },
-		line: func(l configLine) {
-			if l.keyword != "match" {
-				return
-			}
-			for _, arg := range l.args {
-				switch strings.ToLower(strings.TrimLeft(strings.SplitN(arg, "=", 2)[0], "!")) {
-				case "exec", "localnetwork":
-					s.dynamic = true
-				}
-			}
-		},
-	})
-	return s
-}
-
-func stampOf(path string) stamp {
-	info, err := os.Stat(path)
-	if err != nil {
-		return stamp{path: path, size: -1}
-	}
-	return stamp{path: path, mtime: info.ModTime(), size: info.Size()}
-}
-
-// walker is told of each file (and each directory that an Include names) before it is read, and of each line in the order in
-// which ssh reads them. An Include is its files' lines, not a line.
+// walker is told of what ssh reads, in the order in which ssh reads it. Any function may be nil.
 type walker struct {
-	file  func(path string)
-	line  func(configLine)
-	after func() // an Include has ended: what applied before it applies again
+	home    string
+	include func(pattern string) string // fills in an Include's tokens; nil leaves them
+
+	source func(path string)            // a file, or the directory of an Include's pattern: before it is read
+	enter  func()                       // a file begins
+	leave  func()                       // and has ended
+	line   func(configLine)             // all but Include
+	broken func(path string, err error) // a file cannot be read, or not wholly; one that is not there is no error
 
 	files int
+	stack []string
+}
+
+// scope is where a file's own Includes are looked for, and how strictly ssh looks at it.
+type scope struct {
+	base string // of relative Includes
+	user bool   // the user's, where ~ may be used
+	mine bool   // others may not write it
 }
 
 // walkConfig reads the file of `ssh -F`, or the user's and then the system's.
-func walkConfig(file, home string, w *walker) {
-	if file != "" {
-		w.walk(file, filepath.Join(home, ".ssh"), home, 0)
-		return
+func walkConfig(file string, w *walker) {
+	user := scope{base: filepath.Join(w.home, ".ssh"), user: true}
+	switch file {
+	case "":
+		mine := user
+		mine.mine = true
+		w.walk(filepath.Join(user.base, "config"), mine)
+		w.walk(systemConfig, scope{base: filepath.Dir(systemConfig)})
+	case "none": // ssh(1): no file at all
+	default:
+		w.walk(file, user)
 	}
-	w.walk(filepath.Join(home, ".ssh", "config"), filepath.Join(home, ".ssh"), home, 0)
-	if w.line != nil {
-		w.line(configLine{keyword: "host", args: []string{"*"}, raw: "*"}) // the last block of one file ends with it
-	}
-	w.walk(systemConfig, filepath.Dir(systemConfig), home, 0)
 }
 
-func (w *walker) walk(path, base, home string, depth int) {
-	if w.files++; depth > maxInclude || w.files > maxConfigFiles {
+func (w *walker) walk(path string, s scope) {
+	switch w.files++; {
+	case slices.Contains(w.stack, path):
+		w.fail(path, fmt.Errorf("%w: %s", ErrInclude, strings.Join(append(w.stack, path), " includes ")))
+		return
+	case len(w.stack) > maxInclude:
+		w.fail(path, fmt.Errorf("%w: %d files deep", ErrInclude, len(w.stack)))
+		return
+	case w.files > maxConfigFiles:
+		w.fail(path, fmt.Errorf("%w: more than %d files", ErrInclude, maxConfigFiles))
 		return
 	}
-	if w.file != nil {
-		w.file(path)
+	if w.source != nil {
+		w.source(path)
 	}
-	text, ok := readConfig(path)
-	if !ok {
-		return
+	text, err := readConfig(path, s.mine)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			w.fail(path, err)
+		}
+		if !errors.Is(err, errTooLong) {
+			return
+		}
 	}
-	for raw := range strings.Lines(text) {
-		line := parseLine(raw)
-		switch {
-		case line.keyword == "":
-		case line.keyword == "include":
+	w.stack = append(w.stack, path)
+	if w.enter != nil {
+		w.enter()
+	}
+	number := 0
+	for raw := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
+		number++
+		line, ok := parseLine(raw)
+		if !ok {
+			continue
+		}
+		line.file, line.number = path, number
+		if line.keyword == "include" && line.bad == "" {
 			for _, pattern := range line.args {
-				w.include(pattern, base, home, depth)
+				w.included(pattern, s)
 			}
-			if w.after != nil {
-				w.after()
-			}
-		case w.line != nil:
+		} else if w.line != nil {
 			w.line(line)
 		}
 	}
+	if w.leave != nil {
+		w.leave()
+	}
+	w.stack = w.stack[:len(w.stack)-1]
 }
 
-func (w *walker) include(pattern, base, home string, depth int) {
+func (w *walker) fail(path string, err error) {
+	if w.broken != nil {
+		w.broken(path, err)
+	}
+}
+
+func (w *walker) included(pattern string, s scope) {
+	if w.include != nil {
+		pattern = w.include(pattern)
+	}
 	switch {
-	case strings.HasPrefix(pattern, "~/"):
-		pattern = filepath.Join(home, pattern[2:])
+	case strings.HasPrefix(pattern, "~"):
+		if !s.user {
+			w.fail(pattern, errors.New("the system's configuration cannot include a file below a home"))
+			return
+		}
+		pattern = (&expander{home: w.home}).tilde(pattern)
 	case !filepath.IsAbs(pattern):
-		pattern = filepath.Join(base, pattern)
+		pattern = filepath.Join(s.base, pattern)
 	}
-	if w.file != nil && strings.ContainsAny(pattern, "*?[") {
-		w.file(filepath.Dir(pattern)) // a new file changes it
+	if w.source != nil {
+		// A new file changes what a pattern finds; a directory that is itself found by one does as well.
+		for dir := filepath.Dir(pattern); strings.ContainsAny(pattern, "*?["); dir = filepath.Dir(dir) {
+			if !strings.ContainsAny(dir, "*?[") {
+				w.source(dir)
+				break
+			}
+			dirs := glob(dir)
+			for _, d := range dirs[:min(len(dirs), maxConfigFiles)] {
+				w.source(d)
+			}
+		}
 	}
-	paths, err := filepath.Glob(pattern)
-	if err != nil {
-		return
+	paths := glob(pattern)
+	if len(paths) == 0 && w.source != nil {
+		w.source(pattern)
 	}
-	if len(paths) == 0 && w.file != nil {
-		w.file(pattern)
-	}
+	s.mine = true
 	for _, path := range paths {
-		w.walk(path, base, home, depth+1)
+		w.walk(path, s)
 	}
 }
 
-func readConfig(path string) (string, bool) {
-	f, err := os.Open(path)
+// glob is glob(3): hidden files are found only where the pattern says their dot, and what is no pattern is a name.
+func glob(pattern string) []string {
+	paths, err := filepath.Glob(strings.ReplaceAll(pattern, "[!", "[^"))
 	if err != nil {
-		return "", false
+		if exists(pattern) {
+			return []string{pattern}
+		}
+		return nil
+	}
+	words := strings.Split(pattern, "/")
+	return slices.DeleteFunc(paths, func(path string) bool {
+		for i, word := range strings.Split(path, "/") {
+			if i < len(words) && strings.HasPrefix(word, ".") && !strings.HasPrefix(words[i], ".") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// readConfig reads a file. mine refuses one that others may write, as ssh does (readconf.c, read_config_file_depth).
+func readConfig(path string, mine bool) (string, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would hold us up
+	if err != nil {
+		return "", err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", false // a pipe would hold us up
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxConfigFile))
-	return string(data), err == nil
+	if mine {
+		if err := checkOwner(path, info); err != nil {
+			return "", err
+		}
+	}
+	if !info.Mode().IsRegular() {
+		if info.Size() == 0 && info.Mode()&fs.ModeCharDevice != 0 {
+			return "", nil // /dev/null
+		}
+		return "", &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
+	if len(data) > maxConfigFile {
+		return string(data[:maxConfigFile]), errTooLong
+	}
+	return string(data), err
+}
+
+func checkOwner(path string, info fs.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	if stat.Uid != 0 && int(stat.Uid) != os.Getuid() {
+		return fmt.Errorf("%w: %s belongs to uid %d", ErrPermissions, path, stat.Uid)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%w: %s has mode %04o", ErrPermissions, path, info.Mode().Perm())
+	}
+	return nil
 }

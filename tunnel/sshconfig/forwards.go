@@ -12,9 +12,6 @@ import (
 // forwards reads LocalForward, RemoteForward and DynamicForward as `ssh -G` prints them: a port, [host]:port, or a socket's path, twice
 // but for DynamicForward, and [socks]:0 for a RemoteForward without a target.
 func forwards(values settings, x *expander) []tunnel.ForwardSpec {
-	if isYes(values.get("clearallforwardings")) {
-		return nil
-	}
 	var specs []tunnel.ForwardSpec
 	add := func(kind tunnel.ForwardKind, option, listen, target string) {
 		spec := tunnel.ForwardSpec{Kind: kind}
@@ -30,25 +27,29 @@ func forwards(values settings, x *expander) []tunnel.ForwardSpec {
 		}
 		specs = append(specs, spec)
 	}
-	dynamic := slices.Clone(values["dynamicforward"])
 	for _, text := range values["localforward"] {
 		listen, target := cutForward(text)
-		if strings.HasPrefix(target, "/") {
-			// For each of these ssh prints a dynamicforward that nobody asked for (readconf.c, dump_cfg_forwards).
-			if i := slices.Index(dynamic, listen); i >= 0 {
-				dynamic = slices.Delete(dynamic, i, i+1)
-			}
-		}
 		add(tunnel.ForwardLocal, "LocalForward", listen, target)
 	}
 	for _, text := range values["remoteforward"] {
 		listen, target := cutForward(text)
 		add(tunnel.ForwardRemote, "RemoteForward", listen, target)
 	}
-	for _, text := range dynamic {
+	for _, text := range values["dynamicforward"] {
 		add(tunnel.ForwardSocks, "DynamicForward", text, "")
 	}
 	return specs
+}
+
+// dropFalseDynamic takes out what ssh prints without being asked: a dynamicforward for each LocalForward that leads to a unix socket
+// (readconf.c, dump_cfg_forwards).
+func dropFalseDynamic(values settings) {
+	for _, text := range values["localforward"] {
+		listen, target := cutForward(text)
+		if i := slices.Index(values["dynamicforward"], listen); i >= 0 && strings.HasPrefix(target, "/") {
+			values["dynamicforward"] = slices.Delete(values["dynamicforward"], i, i+1)
+		}
+	}
 }
 
 // cutForward parts the two halves of a line, though a path may hold blanks. Where two paths do, the first blank before a slash parts them.

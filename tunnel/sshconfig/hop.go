@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/debugbroker/debugbroker/tunnel"
 )
@@ -15,6 +16,9 @@ func makeHop(d destination, values settings, base *baseline, x *expander) (tunne
 	port, err := parsePort(values.get("port"))
 	if err != nil {
 		return tunnel.Hop{}, nil, fmt.Errorf("port of %s: %w", d, err)
+	}
+	if text := values.given("refuseconnection"); text != "" {
+		return tunnel.Hop{}, nil, fmt.Errorf("RefuseConnection for %s: %s", d, cut(text))
 	}
 	hop := tunnel.Hop{
 		Alias:    d.host,
@@ -30,6 +34,9 @@ func makeHop(d destination, values settings, base *baseline, x *expander) (tunne
 		KexAlgorithms:       values.changed("kexalgorithms", base),
 		Ciphers:             values.changed("ciphers", base),
 		MACs:                values.changed("macs", base),
+	}
+	if hop.ServerAliveInterval == 5*time.Minute && isYes(values.get("batchmode")) {
+		hop.ServerAliveInterval = 0 // Debian's ssh adds it to BatchMode; ours finds a dead peer sooner
 	}
 	if hop.ServerAliveInterval > 0 { // without it the count has no meaning
 		hop.ServerAliveCountMax, _ = strconv.Atoi(values.get("serveralivecountmax"))
@@ -47,7 +54,7 @@ func makeHop(d destination, values settings, base *baseline, x *expander) (tunne
 	fillTrust(&hop, values, base, x)
 	fillForwards(&hop, values, x)
 	jumps := jumpList(values.given("proxyjump"), x)
-	hop.Warnings = append(warnings(values, base), x.warnings...)
+	hop.Warnings = append(warnings(&hop, values, base), x.warnings...)
 	return hop, jumps, nil
 }
 
@@ -79,7 +86,7 @@ func fillAuth(hop *tunnel.Hop, values settings, base *baseline, x *expander) {
 
 // fillTrust fills in how the server shows who it is.
 func fillTrust(hop *tunnel.Hop, values settings, base *baseline, x *expander) {
-	hop.HostKeyAlias = strings.ToLower(values.get("hostkeyalias"))
+	hop.HostKeyAlias = lower(values.get("hostkeyalias"))
 	hop.UserKnownHostsFiles = x.fileList(values.given("userknownhostsfile"), x.expanded)
 	hop.GlobalKnownHostsFiles = x.fileList(values.given("globalknownhostsfile"), x.expanded)
 	hop.StrictHostKeyChecking = unless("ask", yesNo(values.get("stricthostkeychecking")))

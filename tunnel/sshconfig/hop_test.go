@@ -150,7 +150,7 @@ func TestForwards(t *testing.T) {
 	}
 	for _, test := range tests {
 		file := configFile(t, "Host *\n"+test.config+"\n")
-		for kind, r := range map[string]*Resolver{"ssh": withSSH(t, file)} {
+		for kind, r := range map[string]*Resolver{"ssh": withSSH(t, file), "native": without(file)} {
 			target, err := r.Resolve(t.Context(), "web1", nil)
 			if err != nil {
 				t.Errorf("%s: %q: %v", kind, test.config, err)

@@ -3,171 +3,180 @@ package sshconfig
 import (
 	"context"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/kevinburke/ssh_config"
 )
 
-// flatten makes one text of all files that ssh would read, in a form that the library understands: Includes in place, Match
-// blocks left out (it gives up a whole file for most of them, and gets others wrong), tabs and quotes of Host lines undone.
-// It returns what was left out, in words.
-func flatten(file, home string) (text string, dropped []string) {
-	var out strings.Builder
-	current := "Host *"
-	skip := false
-	emit := func(line string) { out.WriteString(line + "\n") }
-	walkConfig(file, home, &walker{
-		line: func(l configLine) {
-			switch {
-			case l.keyword == "match" && len(l.args) == 1 && strings.EqualFold(l.args[0], "all"):
-				current, skip = "Host *", false
-				emit(current)
-			case l.keyword == "match":
-				skip = true
-				dropped = append(dropped, "Match "+l.raw)
-			case l.keyword == "host":
-				patterns := slices.DeleteFunc(slices.Clone(l.args), func(p string) bool { return strings.ContainsAny(p, " \t\"'#") })
-				if skip = len(patterns) == 0; !skip {
-					current = "Host " + strings.Join(patterns, " ")
-					emit(current)
-				}
-			case !skip:
-				emit("  " + l.keyword + " " + strings.ReplaceAll(l.raw, "\t", " "))
-			}
-		},
-		after: func() {
-			if !skip {
-				emit(current)
-			}
-		},
-	})
-	return out.String(), dropped
+// maxNotes bounds what is told of lines that are left out.
+const maxNotes = 20
+
+// native evaluates a configuration as ssh does, for machines without ssh. Its values are in the form in which `ssh -G` prints them.
+type native struct {
+	account account
+	d       destination
+	environ []string
+	env     map[string]string
+	usual   map[string][]string // algorithms by the options' names, for + - and ^
+	mayRun  bool                // Match exec
+
+	values    settings
+	host      string // what Host is held against: what was asked for, or in the final pass what it has become
+	final     bool
+	wantFinal bool
+	blocks    []block
+	notes     []string
+	left      int // lines left out that notes has no room for
 }
 
-// nativeOptions are what the reader without ssh looks for: all that makeHop and its warnings know.
-var nativeOptions = append([]string{
-	"addkeystoagent", "addressfamily", "batchmode", "clearallforwardings", "connecttimeout", "dynamicforward", "exitonforwardfailure",
-	"gatewayports", "globalknownhostsfile", "hashknownhosts", "hostkeyalias", "hostname", "identitiesonly", "identityagent", "identityfile",
-	"kbdinteractiveauthentication", "numberofpasswordprompts", "passwordauthentication", "port", "proxycommand", "proxyjump", "rekeylimit",
-	"serveralivecountmax", "serveraliveinterval", "streamlocalbindmask", "streamlocalbindunlink", "stricthostkeychecking", "user",
-	"userknownhostsfile",
-}, nativeNotHonoured()...)
+// block is what applies at a place in a file.
+type block struct {
+	active bool
+	never  bool // the file was included by a block that does not apply
+}
 
 // read is what stands in for `ssh -G` where there is no ssh.
-func (r *Resolver) read(d destination) (settings, error) {
-	if err := r.checkFile(); err != nil {
-		return nil, err
-	}
-	text, dropped := flatten(r.file, r.user.home)
-	config, err := ssh_config.DecodeBytes([]byte(text))
-	if err != nil {
-		return nil, fmt.Errorf("read the ssh configuration without ssh: %w", err)
-	}
-	values := settings{"native": {strings.Join(dropped, "; ")}}
-	for _, name := range nativeOptions {
-		all, err := config.GetAll(d.host, name)
-		if err != nil {
-			return nil, fmt.Errorf("read the ssh configuration without ssh: %w", err)
-		}
-		for _, value := range all {
-			values[name] = append(values[name], cleanValue(name, value))
-		}
-	}
-	r.fillIn(d, values)
-	return values, nil
+func (r *Resolver) read(ctx context.Context, file string, d destination, env []string) (answer, error) {
+	n := &native{account: r.user, d: d, environ: env, env: environment(env), usual: usualAlgorithms(), mayRun: true}
+	return n.evaluate(ctx, file)
 }
 
-// cleanValue gives a value the form in which `ssh -G` prints it.
-func cleanValue(name, value string) string {
-	switch name {
-	case "proxycommand", "localcommand", "remotecommand", "knownhostscommand":
-		return value
-	case "localforward", "remoteforward", "dynamicforward":
-		if printed, ok := printForward(name, splitArgs(value)); ok {
-			return printed
+func (n *native) evaluate(ctx context.Context, file string) (answer, error) {
+	n.values, n.host = make(settings), n.d.host
+	if n.d.user != "" {
+		n.values["user"] = []string{n.d.user}
+	}
+	if n.d.port != 0 {
+		n.values["port"] = []string{strconv.Itoa(n.d.port)}
+	}
+	if err := n.pass(ctx, file); err != nil {
+		return answer{}, err
+	}
+	n.host = canonicalHost(n.hostName())
+	n.values["hostname"] = []string{strings.ReplaceAll(n.host, "%", "%%")} // it has no token any more
+	canonicalize := n.values.get("canonicalizehostname")
+	if yesNo(canonicalize) == "yes" || canonicalize == "always" {
+		n.note("CanonicalizeHostname is not honoured without an ssh program: " + strconv.Quote(n.host) + " is taken as it stands")
+		n.wantFinal = true
+	}
+	if n.wantFinal {
+		n.final = true
+		if err := n.pass(ctx, file); err != nil {
+			return answer{}, err
 		}
 	}
-	return strings.Join(splitArgs(value), " ")
+	n.finish()
+	if n.left > 0 {
+		n.notes = append(n.notes, fmt.Sprintf("%d more lines of the ssh configuration are left out", n.left))
+	}
+	return answer{values: n.values, notes: n.notes}, nil
 }
 
-// fillIn adds what ssh takes where the configuration says nothing.
-func (r *Resolver) fillIn(d destination, values settings) {
-	host := values.get("hostname")
-	if host == "" {
-		host = d.host
-	} else {
-		host = strings.NewReplacer("%%", "%", "%h", d.host).Replace(host)
-	}
-	values["hostname"] = []string{host}
-	if d.user != "" {
-		values["user"] = []string{d.user}
-	} else if values.get("user") == "" {
-		values["user"] = []string{r.user.name}
-	}
-	if d.port != 0 {
-		values["port"] = []string{fmt.Sprint(d.port)}
-	} else if values.get("port") == "" {
-		values["port"] = []string{"22"}
-	}
-	defaults := map[string][]string{
-		"serveralivecountmax":  {"3"},
-		"identityfile":         {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ecdsa_sk", "~/.ssh/id_ed25519", "~/.ssh/id_ed25519_sk"},
-		"userknownhostsfile":   {"~/.ssh/known_hosts ~/.ssh/known_hosts2"},
-		"globalknownhostsfile": {"/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"},
-	}
-	for name, list := range defaults {
-		if len(values[name]) == 0 {
-			values[name] = list
-		}
-	}
-	if p := values.get("proxycommand"); p != "" && !strings.EqualFold(p, "none") {
-		delete(values, "proxyjump") // ssh takes the first of the two; the order is lost here, and refusing is the safe side
-	}
-}
-
-// checkFile tells whether the file of `ssh -F` is there: a user's own may be missing, one that is named may not.
-func (r *Resolver) checkFile() error {
-	if r.file == "" || r.file == "none" || exists(r.file) { // ssh(1): "none" is no file at all
-		return nil
-	}
-	return fmt.Errorf("%w: %s", ErrNoFile, r.file)
-}
-
-// Hosts lists the hosts that the configuration names, without patterns, in the order of the files. A file or line that cannot
-// be read hides none of the others.
-func (r *Resolver) Hosts(ctx context.Context) ([]string, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if err := r.checkFile(); err != nil {
-		return nil, err
-	}
-	text, _ := flatten(r.file, r.user.home)
-	var hosts []string
-	seen := make(map[string]bool)
-	add := func(name string) {
-		if d, err := parseDestination(name); err == nil && d.host == name && !seen[name] {
-			seen[name] = true
-			hosts = append(hosts, name)
-		}
-	}
-	config, err := ssh_config.DecodeBytes([]byte(text))
-	if err != nil {
-		r.log.Debug("the ssh configuration is listed line by line", "error", err)
-		for line := range strings.Lines(text) {
-			if l := parseLine(line); l.keyword == "host" {
-				for _, name := range l.args {
-					add(name)
-				}
+// pass reads all files once.
+func (n *native) pass(ctx context.Context, file string) error {
+	walkConfig(file, &walker{
+		home:    n.account.home,
+		include: func(pattern string) string { return n.includePath(pattern) },
+		enter: func() {
+			outer := block{active: true}
+			if len(n.blocks) > 0 {
+				outer = n.blocks[len(n.blocks)-1]
 			}
+			n.blocks = append(n.blocks, block{active: outer.active, never: !outer.active})
+		},
+		leave: func() { n.blocks = n.blocks[:len(n.blocks)-1] },
+		line: func(l configLine) {
+			if ctx.Err() == nil {
+				n.line(ctx, l)
+			}
+		},
+		broken: func(path string, err error) {
+			n.note(fmt.Sprintf("%s is not read: %v", strconv.Quote(path), err))
+		},
+	})
+	return ctx.Err()
+}
+
+func (n *native) line(ctx context.Context, l configLine) {
+	here := &n.blocks[len(n.blocks)-1]
+	switch l.keyword {
+	case "host":
+		here.active = l.bad == "" && !here.never && matchHost(n.host, l.args)
+	case "match":
+		if here.active = false; here.never || l.bad != "" {
+			break
 		}
-		return hosts, nil
-	}
-	for _, block := range config.Hosts {
-		for _, pattern := range block.Patterns {
-			add(pattern.String())
+		here.active, l.bad = n.match(ctx, l.args)
+	default:
+		// ssh takes a StreamLocalBindMask wherever it stands (readconf.c). Else a line that does not apply changes nothing.
+		if !here.active && l.keyword != "streamlocalbindmask" {
+			return
+		}
+		if l.bad == "" {
+			l.bad = n.set(l)
 		}
 	}
-	return hosts, nil
+	if l.bad != "" {
+		n.note(fmt.Sprintf("%s line %d is left out: %s: %s", strconv.Quote(l.file), l.number, cut(l.keyword+" "+l.raw), l.bad))
+	}
+}
+
+func (n *native) note(text string) {
+	for _, known := range n.notes {
+		if known == text { // the final pass reads all lines again
+			return
+		}
+	}
+	if len(n.notes) == maxNotes {
+		n.left++
+		return
+	}
+	n.notes = append(n.notes, text)
+}
+
+// cut makes a line fit for a message.
+func cut(text string) string {
+	const shown = 80
+	more := ""
+	if len(text) > shown {
+		text, more = text[:shown], "…"
+	}
+	quoted := strconv.Quote(text)
+	return quoted[1:len(quoted)-1] + more
+}
+
+// hostName is where the host is by what has been read so far.
+func (n *native) hostName() string {
+	name := n.values.get("hostname")
+	if name == "" {
+		return n.host
+	}
+	return strings.NewReplacer("%%", "%", "%h", n.host).Replace(name)
+}
+
+func (n *native) user() string {
+	if user := n.values.get("user"); user != "" {
+		return user
+	}
+	return n.account.name
+}
+
+// tokens expands by what has been read so far.
+func (n *native) tokens() *expander {
+	soFar := settings{"hostname": {n.hostName()}, "user": {n.user()}, "port": {"22"}, "proxyjump": n.values["proxyjump"]}
+	if port := n.values.get("port"); port != "" {
+		soFar["port"] = []string{port}
+	}
+	soFar["hostkeyalias"] = []string{n.hostName()}
+	if alias := n.values.get("hostkeyalias"); alias != "" {
+		soFar["hostkeyalias"] = []string{alias}
+	}
+	return newExpander(n.account, n.d, soFar, n.environ)
+}
+
+func (n *native) includePath(pattern string) string {
+	if !strings.ContainsAny(pattern, "%$") {
+		return pattern
+	}
+	x := n.tokens()
+	return x.variables(x.percent(pattern))
 }

@@ -53,15 +53,27 @@ func TestIncludeCircle(t *testing.T) {
 	}
 }
 
+// One line that ssh would not take costs that line and no other, and is told.
 func TestNativeSaysWhatItLeavesOut(t *testing.T) {
-	file := configFile(t, "Match user bob\n Port 1\nHost web1\n User bob\n")
+	file := configFile(t, strings.Join([]string{
+		"Host web1", "Port zero", "NoSuchOption yes", "User bob", "ProxyCommand it's", "Match nosuch x", " Port 1", "Match host", " Port 2", "Match all", "Port 3",
+		"Include \"" + t.TempDir() + "\"",
+	}, "\n"))
 	target, err := without(file).Resolve(t.Context(), "web1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hop := target.Last()
-	if hop.Port != 22 || hop.User != "bob" || len(hop.Warnings) != 1 || !strings.Contains(hop.Warnings[0], "Match user bob") {
+	if hop.Port != 3 || hop.User != "bob" || hop.ProxyCommand != "" {
 		t.Errorf("hop = %+v", hop)
+	}
+	for i, want := range []string{"line 2", "line 3", "line 5", "line 6", "line 8", "not a regular file"} {
+		if i >= len(hop.Warnings) || !strings.Contains(hop.Warnings[i], want) {
+			t.Errorf("%q is not among %q", want, hop.Warnings)
+		}
+	}
+	if len(hop.Warnings) != 6 {
+		t.Errorf("warnings = %q", hop.Warnings)
 	}
 }
 

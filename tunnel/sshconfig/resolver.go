@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -18,7 +17,7 @@ import (
 
 const (
 	maxHops   = 16  // on the way to one target
-	maxCached = 512 // answers of `ssh -G`
+	maxCached = 512 // answers
 )
 
 // ErrNoFile says that the file of Options.File is not there.
@@ -40,9 +39,8 @@ type Resolver struct {
 	log    hclog.Logger
 	user   account
 
-	mu       sync.Mutex // guards all below
-	answers  map[string]answer
-	defaults *baseline
+	mu      sync.Mutex // guards all below
+	answers map[string]answer
 }
 
 // NewResolver makes a Resolver. It reads nothing yet.
@@ -142,25 +140,15 @@ func loopError(way []destination) error {
 
 // hop resolves one destination, without the way to it.
 func (r *Resolver) hop(ctx context.Context, d destination, env []string) (tunnel.Hop, []string, error) {
-	var values settings
-	var base *baseline
-	var err error
-	if r.binary != "" {
-		if values, err = r.ask(ctx, d, env); err == nil {
-			base, err = r.baseline(ctx, env)
-		}
-	} else {
-		values, err = r.read(d)
-	}
+	found, err := r.ask(ctx, d, env)
 	if err != nil {
 		return tunnel.Hop{}, nil, err
 	}
-	return makeHop(d, values, base, newExpander(r.user, d, values, env))
-}
-
-// answer is what `ssh -G` said, and the files that it said it by.
-type answer struct {
-	values settings
-	files  stamps
-	until  time.Time // zero: as long as the files stay the same
+	base, err := r.baseline(ctx, env)
+	if err != nil {
+		return tunnel.Hop{}, nil, err
+	}
+	hop, jumps, err := makeHop(d, found.values, base, newExpander(r.user, d, found.values, env))
+	hop.Warnings = append(hop.Warnings, found.notes...)
+	return hop, jumps, err
 }

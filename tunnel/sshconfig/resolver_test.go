@@ -123,10 +123,10 @@ func TestWarnings(t *testing.T) {
 		{"LocalForward /tmp/a x:80\n", []string{"LocalForward is not honoured yet"}},
 		{"DynamicForward 1080\n", []string{"DynamicForward is not honoured yet"}},
 		{"RemoteForward 80 x:80\n", []string{"RemoteForward is not honoured yet"}},
-		{"RemoteCommand top\n", []string{"RemoteCommand is not honoured yet"}},
-		{"SendEnv FOO\nSetEnv A=b\n", []string{"SetEnv is not honoured yet", "SendEnv is not honoured yet"}},
+		{"RemoteCommand top\n", []string{"RemoteCommand is not honoured"}},
+		{"SendEnv FOO\nSetEnv A=b\n", []string{"SetEnv is not honoured", "SendEnv is not honoured"}},
 		{"BindAddress 127.0.0.1\n", []string{"BindAddress is not honoured yet"}},
-		{"PKCS11Provider /x.so\n", []string{"PKCS11Provider is not honoured yet"}},
+		{"PKCS11Provider /x.so\n", []string{"PKCS11Provider is not honoured"}},
 		{"Ciphers aes128-ctr\n", []string{"Ciphers is not honoured yet"}},
 		{"MACs hmac-sha2-256\nKexAlgorithms curve25519-sha256\n", []string{"MACs is not honoured yet", "KexAlgorithms is not honoured yet"}},
 	}

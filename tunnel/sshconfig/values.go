@@ -1,7 +1,7 @@
 package sshconfig
 
 import (
-	"strconv"
+	"math"
 	"strings"
 	"time"
 )
@@ -12,9 +12,12 @@ type settings map[string][]string
 // renamed are names that older versions of ssh print, and that configurations still have (readconf.c, keywords).
 var renamed = map[string]string{
 	"challengeresponseauthentication": "kbdinteractiveauthentication",
+	"dsaauthentication":               "pubkeyauthentication",
 	"hostbasedkeytypes":               "hostbasedacceptedalgorithms",
+	"identityfile2":                   "identityfile",
 	"keepalive":                       "tcpkeepalive",
 	"pubkeyacceptedkeytypes":          "pubkeyacceptedalgorithms",
+	"smartcarddevice":                 "pkcs11provider",
 	"skeyauthentication":              "kbdinteractiveauthentication",
 	"tisauthentication":               "kbdinteractiveauthentication",
 }
@@ -45,7 +48,7 @@ func (s settings) list(name string) []string {
 
 // changed reads a list with commas that ssh always prints in full; it is empty where it is what ssh does anyway on this machine.
 func (s settings) changed(name string, base *baseline) []string {
-	if base != nil && s.get(name) == base.values.get(name) {
+	if s.get(name) == base.values.get(name) {
 		return nil
 	}
 	return s.list(name)
@@ -80,33 +83,33 @@ func unless(usual, value string) string {
 	return value
 }
 
-// seconds reads a time as sshd_config(5), TIME FORMATS: 90, 1m, 1h30m. What is none is 0, and a day is the most that we take.
-func seconds(value string) time.Duration {
-	if value == "" || strings.EqualFold(value, "none") {
-		return 0
-	}
-	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return min(time.Duration(n)*time.Second, 24*time.Hour)
-	}
-	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
-	var total time.Duration
-	number := ""
-	for i := range len(value) {
-		c := value[i]
-		if c >= '0' && c <= '9' && len(number) < 7 {
-			number += string(c)
+// parseTime reads a time in seconds: 90, 1m, 1h30m (sshd_config(5), TIME FORMATS; misc.c, convtime).
+func parseTime(text string) (int, bool) {
+	units := map[byte]int{'s': 1, 'm': 60, 'h': 60 * 60, 'd': 24 * 60 * 60, 'w': 7 * 24 * 60 * 60}
+	total, number := 0, 0
+	digits := false
+	for i := range len(text) {
+		c := text[i]
+		if c >= '0' && c <= '9' {
+			if number, digits = number*10+int(c-'0'), true; number > math.MaxInt32 {
+				return 0, false
+			}
 			continue
 		}
 		unit, ok := units[c|0x20]
-		n, err := strconv.Atoi(number)
-		if !ok || err != nil {
-			return 0
+		if !ok || !digits || number > (math.MaxInt32-total)/unit {
+			return 0, false
 		}
-		total, number = total+time.Duration(n)*unit, ""
+		total, number, digits = total+number*unit, 0, false
 	}
-	if number != "" {
-		n, _ := strconv.Atoi(number) // convtime: what has no unit is seconds
-		total += time.Duration(n) * time.Second
+	if number > math.MaxInt32-total {
+		return 0, false
 	}
-	return min(total, 24*time.Hour)
+	return total + number, text != ""
+}
+
+// seconds is a time as a duration. What is none is 0, and a day is the most that we take.
+func seconds(value string) time.Duration {
+	n, _ := parseTime(value)
+	return min(time.Duration(n)*time.Second, 24*time.Hour)
 }

@@ -3,6 +3,8 @@ package sshconfig
 import (
 	"slices"
 	"strings"
+
+	"github.com/debugbroker/debugbroker/tunnel"
 )
 
 // notHonoured are options that change where we connect, as whom, how safely, or what runs, and that we do not do. Any value but
@@ -12,104 +14,107 @@ var notHonoured = []struct {
 	say  string
 	idle []string
 }{
-	{"certificatefile", "CertificateFile", []string{"none"}},
+	{"channeltimeout", "ChannelTimeout", []string{"none"}},
+	{"compression", "Compression", []string{"no"}},
+	{"forwardx11", "ForwardX11", []string{"no"}},
+	{"hostbasedauthentication", "HostbasedAuthentication", []string{"no"}},
+	{"nohostauthenticationforlocalhost", "NoHostAuthenticationForLocalhost", []string{"no"}},
+	{"permitremoteopen", "PermitRemoteOpen", []string{"any"}},
 	{"pkcs11provider", "PKCS11Provider", []string{"none"}},
-	{"knownhostscommand", "KnownHostsCommand", []string{"none"}},
-	{"revokedhostkeys", "RevokedHostKeys", []string{"none"}},
-	{"verifyhostkeydns", "VerifyHostKeyDNS", []string{"no", "false"}},
-	{"forwardagent", "ForwardAgent", []string{"no", "false"}},
-	{"forwardx11", "ForwardX11", []string{"no", "false"}},
-	{"bindaddress", "BindAddress", nil},
-	{"bindinterface", "BindInterface", nil},
-	{"controlpath", "ControlPath", []string{"none"}},
-	{"localforward", "LocalForward", nil},
-	{"remoteforward", "RemoteForward", nil},
+	{"proxyusefdpass", "ProxyUseFdpass", []string{"no"}},
 	{"remotecommand", "RemoteCommand", []string{"none"}},
+	{"sessiontype", "SessionType", []string{"default"}},
 	{"setenv", "SetEnv", nil},
-	{"tunnel", "Tunnel", []string{"no", "false"}},
-	{"hostbasedauthentication", "HostbasedAuthentication", []string{"no", "false"}},
+	{"tunnel", "Tunnel", []string{"no"}},
+	{"verifyhostkeydns", "VerifyHostKeyDNS", []string{"no"}},
 }
 
-// tuning are options that a distribution may set for everybody: worth a warning where they differ from what ssh does here
-// for a host that no configuration names.
+// tuning are options that a distribution may set for everybody, or that versions of ssh have different defaults for: worth a warning where
+// they differ from what ssh does here for a host that no configuration names.
 var tuning = []struct{ name, say string }{
-	{"sendenv", "SendEnv"},
+	{"checkhostip", "CheckHostIP"},
 	{"gssapiauthentication", "GSSAPIAuthentication"},
-	{"ciphers", "Ciphers"},
-	{"macs", "MACs"},
-	{"kexalgorithms", "KexAlgorithms"},
-	{"hostkeyalgorithms", "HostKeyAlgorithms"},
-	{"pubkeyacceptedalgorithms", "PubkeyAcceptedAlgorithms"},
-	{"casignaturealgorithms", "CASignatureAlgorithms"},
-	{"pubkeyauthentication", "PubkeyAuthentication"},
-	{"preferredauthentications", "PreferredAuthentications"},
 	{"requiredrsasize", "RequiredRSASize"},
+	{"securitykeyprovider", "SecurityKeyProvider"},
+	{"sendenv", "SendEnv"},
 }
 
-// nativeNotHonoured are the names of both lists.
-func nativeNotHonoured() []string {
-	var names []string
-	for _, option := range notHonoured {
-		names = append(names, option.name)
-	}
-	for _, option := range tuning {
-		names = append(names, option.name)
-	}
-	return names
+// usualTuning is what the options of tuning are where ssh is not there to say it.
+var usualTuning = map[string]string{"checkhostip": "no", "gssapiauthentication": "no", "requiredrsasize": "1024", "securitykeyprovider": "internal"}
+
+// pending are fields of a Hop that nothing obeys.
+var pending = []struct {
+	say string
+	set func(*tunnel.Hop) bool
+}{
+	{"CertificateFile", func(h *tunnel.Hop) bool { return len(h.CertificateFiles) > 0 }},
+	{"KnownHostsCommand", func(h *tunnel.Hop) bool { return h.KnownHostsCommand != "" }},
+	{"RevokedHostKeys", func(h *tunnel.Hop) bool { return len(h.RevokedHostKeys) > 0 }},
+	{"ForwardAgent", func(h *tunnel.Hop) bool { return h.ForwardAgent != "" }},
+	{"BindAddress", func(h *tunnel.Hop) bool { return h.BindAddress != "" }},
+	{"BindInterface", func(h *tunnel.Hop) bool { return h.BindInterface != "" }},
+	{"ControlPath", func(h *tunnel.Hop) bool { return h.ControlPath != "" }},
+	{"LocalForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardLocal) }},
+	{"RemoteForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardRemote) }},
+	{"DynamicForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardSocks) }},
+	{"Ciphers", func(h *tunnel.Hop) bool { return len(h.Ciphers) > 0 }},
+	{"MACs", func(h *tunnel.Hop) bool { return len(h.MACs) > 0 }},
+	{"KexAlgorithms", func(h *tunnel.Hop) bool { return len(h.KexAlgorithms) > 0 }},
+	{"HostKeyAlgorithms", func(h *tunnel.Hop) bool { return len(h.HostKeyAlgorithms) > 0 }},
+	{"PubkeyAcceptedAlgorithms", func(h *tunnel.Hop) bool { return len(h.PubkeyAcceptedAlgorithms) > 0 }},
+	{"CASignatureAlgorithms", func(h *tunnel.Hop) bool { return len(h.CASignatureAlgorithms) > 0 }},
+	{"PubkeyAuthentication", func(h *tunnel.Hop) bool { return h.PubkeyAuthentication != "" }},
+	{"PreferredAuthentications", func(h *tunnel.Hop) bool { return len(h.PreferredAuthentications) > 0 }},
+	{"RekeyLimit", func(h *tunnel.Hop) bool { return h.RekeyLimit != 0 }},
 }
 
-// warnings tells in words what of the settings is not honoured.
-func warnings(values settings, base *baseline) []string {
-	var list []string
-	if command := values.get("proxycommand"); command != "" && !strings.EqualFold(command, "none") {
-		list = append(list, proxyCommandWarning)
-	}
-	switch strict := strings.ToLower(values.get("stricthostkeychecking")); strict {
-	case "no", "off", "false", "accept-new":
-		if strict == "false" {
-			strict = "no"
-		}
-		list = append(list, "StrictHostKeyChecking "+strict+" is not honoured: only known host keys are accepted")
-	}
-	for _, option := range notHonoured {
-		if set(values[option.name], option.idle) {
-			list = append(list, option.say+" is not honoured yet")
-		}
-	}
-	if forwards := values["dynamicforward"]; len(forwards) > 0 && !falseDynamic(values) {
-		list = append(list, "DynamicForward is not honoured yet")
-	}
-	for _, option := range tuning {
-		var normal []string
-		if base != nil {
-			normal = base.values[option.name]
-		}
-		if len(values[option.name]) > 0 && !slices.Equal(values[option.name], normal) {
-			list = append(list, option.say+" is not honoured yet")
-		}
-	}
-	if dropped := values.get("native"); dropped != "" {
-		list = append(list, "without an ssh program these blocks of the ssh configuration are not read: "+dropped)
-	}
-	return list
+func forwarded(h *tunnel.Hop, kind tunnel.ForwardKind) bool {
+	return slices.ContainsFunc(h.Forwards, func(f tunnel.ForwardSpec) bool { return f.Kind == kind })
 }
 
 const proxyCommandWarning = "ProxyCommand is not honoured yet"
 
-func set(values, idle []string) bool {
-	return slices.ContainsFunc(values, func(v string) bool {
-		return !slices.ContainsFunc(idle, func(i string) bool { return strings.EqualFold(i, v) })
-	})
-}
-
-// falseDynamic tells whether `ssh -G` shows a dynamicforward that nobody asked for: it prints one more for each LocalForward
-// that listens on, or leads to, a unix socket.
-func falseDynamic(values settings) bool {
-	sockets := 0
-	for _, forward := range values["localforward"] {
-		if strings.Contains(forward, "/") {
-			sockets++
+// warnings tells in words what of the settings is not honoured.
+func warnings(hop *tunnel.Hop, values settings, base *baseline) []string {
+	var list []string
+	if hop.ProxyCommand != "" {
+		list = append(list, proxyCommandWarning)
+	}
+	switch hop.StrictHostKeyChecking {
+	case "no", "accept-new":
+		list = append(list, "StrictHostKeyChecking "+hop.StrictHostKeyChecking+" is not honoured: only known host keys are accepted")
+	}
+	for _, field := range pending {
+		if field.set(hop) {
+			list = append(list, field.say+" is not honoured yet")
 		}
 	}
-	return len(values["dynamicforward"]) <= sockets
+	for _, option := range notHonoured {
+		if slices.ContainsFunc(values[option.name], func(v string) bool { return !slices.Contains(option.idle, yesNo(v)) }) {
+			list = append(list, option.say+" is not honoured")
+		}
+	}
+	for _, option := range tuning {
+		if normal := base.usual(option.name); !slices.EqualFunc(values[option.name], normal, func(a, b string) bool { return yesNo(a) == yesNo(b) }) && len(values[option.name]) > 0 {
+			list = append(list, option.say+" is not honoured")
+		}
+	}
+	if isYes(values.get("permitlocalcommand")) && values.given("localcommand") != "" {
+		list = append(list, "LocalCommand is not honoured")
+	}
+	if _, after, _ := strings.Cut(values.get("rekeylimit"), " "); after != "" && after != "0" {
+		list = append(list, "the time in RekeyLimit is not honoured")
+	}
+	return list
+}
+
+// usual are an option's values where the configuration says nothing of a host.
+func (b *baseline) usual(name string) []string {
+	if values := b.values[name]; len(values) > 0 {
+		return values
+	}
+	if value := usualTuning[name]; value != "" {
+		return []string{value}
+	}
+	return nil
 }

@@ -1,0 +1,80 @@
+package tunnel
+
+import "time"
+
+// States of a link, as LinkStatus shows them.
+const (
+	LinkConnecting = "connecting"
+	LinkUp         = "up"
+	LinkWaiting    = "waiting"    // a Keeper pauses before it dials again
+	LinkNeedsAuth  = "needs-auth" // a Keeper dials no more before a person has come
+	LinkDown       = "down"       // none is needed now, or it was lost
+)
+
+// LinkStatus is what is known of the link to a target.
+type LinkStatus struct {
+	State      string        // one of the Link constants
+	RTT        time.Duration // round trip, as last measured; 0 where none is
+	Reconnects int           // how often the link came up again after it was lost
+	Conns      int           // connections that the link has now
+	Err        error         // why a Keeper has none: where State is LinkWaiting or LinkNeedsAuth, or LinkConnecting after a loss
+}
+
+// Status tells what is known of the link to the target of that key; false where none was ever asked for.
+func (p *Pool) Status(key string) (LinkStatus, bool) {
+	p.mu.Lock()
+	h := p.history[key]
+	e := p.entries[key]
+	status := LinkStatus{State: LinkDown}
+	if h != nil {
+		status.Reconnects = h.reconnects
+	}
+	var link *Link
+	if e != nil && !e.over() {
+		status.State = LinkConnecting
+		if isClosed(e.ready) {
+			status.State, link = LinkUp, e.link
+		}
+	}
+	var keeper *Keeper // any: those with one target fare alike
+	for k, of := range p.keepers {
+		if of == key {
+			keeper = k
+			break
+		}
+	}
+	p.mu.Unlock()
+	if link != nil {
+		status.RTT, status.Conns = link.RTT(), link.Conns()
+	}
+	if keeper != nil && status.State == LinkDown {
+		status.State = LinkConnecting // about to; a Keeper whose link has just ended says that it is up
+		if s := keeper.Status(); s.State != LinkUp {
+			status.State, status.Err = s.State, s.Err
+		}
+	}
+	return status, h != nil || e != nil || keeper != nil
+}
+
+// enroll notes that a Keeper wants the target of that key.
+func (p *Pool) enroll(k *Keeper, key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keepers[k] = key
+}
+
+// dismiss forgets a Keeper.
+func (p *Pool) dismiss(k *Keeper) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.keepers, k)
+}
+
+// welcome tells the Keepers that want a target that its link is up, whoever dialled it. The pool's mu is held.
+func (p *Pool) welcome(key string) {
+	for k, of := range p.keepers {
+		if of == key {
+			tap(k.joined)
+		}
+	}
+}

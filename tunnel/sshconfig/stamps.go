@@ -1,0 +1,64 @@
+package sshconfig
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// stamp tells whether a file or directory is still what it was.
+type stamp struct {
+	path  string
+	mtime time.Time
+	mode  os.FileMode
+	size  int64 // -1: it does not exist
+}
+
+// stamps are all files that a configuration comes from.
+type stamps struct {
+	list    []stamp
+	dynamic bool // it depends on more than files
+}
+
+func (s stamps) equal(o stamps) bool {
+	return s.dynamic == o.dynamic && slices.EqualFunc(s.list, o.list, func(a, b stamp) bool {
+		return a.path == b.path && a.size == b.size && a.mode == b.mode && a.mtime.Equal(b.mtime)
+	})
+}
+
+// stampConfig stamps the files that ssh reads, Includes and the directories that these name among them.
+func stampConfig(file, home string) stamps {
+	var s stamps
+	walkConfig(file, &walker{
+		home:   home,
+		source: func(path string) { s.list = append(s.list, stampOf(path)) },
+		broken: func(string, error) { s.dynamic = true }, // what lies behind is not seen
+		include: func(pattern string) string {
+			if strings.ContainsAny(pattern, "%$") {
+				s.dynamic = true // which file it is depends on the host and the environment
+			}
+			return pattern
+		},
+		line: func(l configLine) {
+			switch l.keyword {
+			case "match":
+				s.dynamic = s.dynamic || slices.ContainsFunc(l.args, func(arg string) bool {
+					name, _, _ := strings.Cut(strings.TrimPrefix(lower(arg), "!"), "=")
+					return name == "exec" || name == "localnetwork"
+				})
+			case "canonicalizehostname", "canonicalizepermittedcnames":
+				s.dynamic = true // the name service decides
+			}
+		},
+	})
+	return s
+}
+
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{path: path, size: -1}
+	}
+	return stamp{path: path, mtime: info.ModTime(), mode: info.Mode(), size: info.Size()}
+}
