@@ -37,6 +37,7 @@
 //   - A Conn has six: three that x/crypto starts (reading, key exchange, sorting what is read), two that refuse what the
 //     server asks for unbidden, and one that waits for the end. Each command channel adds one, and one for each of its outputs
 //     that is read; each dialled stream adds two.
+//   - A helper, a program that the ssh configuration names, has one that reads its standard error, and while it is being ended two more.
 //   - Operations that x/crypto cannot abandon (opening a channel, a request that wants a reply, a write, a close) run in a
 //     goroutine of their own, which ends with the answer or with the Conn. Who asked for them may go on before.
 //   - A shellHost has none of its own. A process has one, which waits for its channel's end, and two more for some seconds once its
@@ -51,7 +52,10 @@
 //   - Nothing waits without a bound: every operation ends with its context, with its own time limit, or with its Conn, and a
 //     Conn ends within ServerAliveInterval × (ServerAliveCountMax + 1) of the peer falling silent.
 //   - However many want a Target, there is one dial of it at a time. A Keeper whose host wants a person dials no more until one came.
-//   - A host key that known_hosts does not vouch for is refused. There is no switch.
+//   - A host key that has changed, or is revoked, is refused, and there is no switch. One that is unknown is accepted by a person, or by the user's
+//     own StrictHostKeyChecking, and written down.
+//   - The programs of the user's ssh configuration (ProxyCommand, KnownHostsCommand) have a process group of their own, and are gone, waited for, when
+//     what they were for has ended.
 //   - The loss of any one connection of a Link ends the whole Link, and all Hosts on it: a session has parts on several
 //     connections, and half a session is worse than none.
 //   - A started process is recorded in its workspace before its program runs, so Reap finds it whatever happens to us.
@@ -66,6 +70,5 @@
 // # What it does not do
 //
 // A Host does not reconnect: a lost Link is forgotten with all that ran over it, and the next Pool.Host dials again. It asks nobody
-// for passwords, codes or passphrases, forwards no agent, and runs no ProxyCommand; hints and warnings say so where it matters. It knows
-// no debugger.
+// for passwords, codes or passphrases, and forwards no agent; hints and warnings say so where it matters. It knows no debugger.
 package tunnel
