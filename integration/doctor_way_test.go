@@ -30,7 +30,7 @@ func TestDoctorTheWay(t *testing.T) {
 	d.AddHost("lockedkey", "IdentityFile "+authorized(t, d, d.WriteKey("locked", "secret")))
 	d.AddHost("twokeys", "IdentityFile "+filepath.Join(d.Dir(), "stranger"), "IdentityFile "+d.IdentityFile())
 	d.AddHost("viacommand", "ProxyCommand bash -c 'exec 3<>/dev/tcp/%h/%p; cat <&3 & cat >&3; kill $!'", "KnownHostsCommand "+filepath.Join(d.Dir(), "nosuch"))
-	d.AddHost("brokencommand", "ProxyCommand echo no way >&2; exit 3")
+	d.AddHost("brokencommand", "ProxyCommand sh -c 'echo no way >&2; exit 3'")
 	d.AddHost("unlike", "Ciphers aes128-ctr", "BindAddress 127.0.0.1", "RekeyLimit 1M", "StrictHostKeyChecking accept-new", "UserKnownHostsFile "+filepath.Join(d.Dir(), "new_known_hosts"))
 	d.AddHost("behind", "ProxyJump box", fmt.Sprintf("Port %d", closedPort(t)))
 	d.AddHost("noagent", "IdentityAgent "+filepath.Join(d.Dir(), "no.sock"))
