@@ -18,6 +18,9 @@ type Conn struct {
 	ssh  ssh.Conn
 	wire *wire
 	via  *Conn // the connection to the hop before, ours alone; nil where wire is a socket
+	// master is the ControlPath of the ssh whose connection this is; "" where it is ours.
+	master string
+	slot   sync.Mutex // with a master: held while a session is opened, or is there for a moment
 
 	group group // all goroutines of the connection but those of x/crypto, which end with the wire
 	done  chan struct{}
@@ -121,7 +124,7 @@ func (c *Conn) lossOr(err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrLinkLost, c.hop.name(), err)
 }
 
-// Ping asks the server for an answer (keepalive@openssh.com, as ssh's ServerAlive does) and returns how long that took. Where
+// Ping asks the server for an answer (keepalive@openssh.com, as ssh's ServerAlive does; see pingMaster for the other way) and returns how long that took. Where
 // one Ping is under way already, another waits for the same answer, and the time is what was left of it.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
@@ -152,7 +155,11 @@ func (c *Conn) startPing() <-chan struct{} {
 	}
 	answer := make(chan struct{})
 	started := c.group.spawn(func() {
-		_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer too
+		if c.master != "" {
+			c.pingMaster()
+		} else {
+			_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer too
+		}
 		c.pingMu.Lock()
 		c.pinging = nil
 		c.pingMu.Unlock()

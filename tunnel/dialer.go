@@ -31,7 +31,7 @@ type attempt struct {
 	exam     *examination // nil but in Diagnose
 }
 
-// Dial connects to the last hop of target through all before it. Each hop has its ConnectTimeout (10 s where unset) for TCP,
+// Dial connects to the last hop of target through all before it, or over a ControlMaster of the user's that has a connection there. Each hop has its ConnectTimeout (10 s where unset) for TCP,
 // again for the key exchange, and at least 30 s for authentication. progress may be nil; it may be called from any goroutine.
 //
 // Errors wrap ErrHostUnresolvable, ErrUnreachable (also ErrBusy), ErrHostKey, ErrAuth or ErrForbidden, and mostly are a *HintedError. Where a
@@ -51,7 +51,19 @@ func (d *Dialer) dialAs(ctx context.Context, target Target, a *attempt) (*Conn, 
 	if a.progress == nil {
 		a.progress = func(string) {}
 	}
-	var conn *Conn
+	last := &target.hops[len(target.hops)-1]
+	conn, err := a.ride(ctx, last)
+	a.exam.rode(ctx, last, err)
+	switch {
+	case err == nil:
+		a.progress("going over the ControlMaster of " + last.name())
+		a.log.Debug("ssh connection over a ControlMaster", "host", last.name(), "path", last.ControlPath)
+		return conn, nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("connect %s: %w", last.addr(), context.Cause(ctx))
+	case !errors.Is(err, errNoMaster):
+		a.log.Warn("ControlMaster not used", "host", last.name(), "path", last.ControlPath, "error", err)
+	}
 	for i := range target.hops {
 		hop := &target.hops[i]
 		next, err := a.dialHop(ctx, hop, conn)

@@ -63,7 +63,7 @@ func (e *entry) run(ctx context.Context) {
 	key := e.target.Key()
 	p.mu.Lock()
 	e.link = link
-	e.host = newShellHost(hop.name(), link, e.target.Warnings(), func() {})
+	e.host = newShellHost(hop.name(), link, slices.Concat(e.target.Warnings(), conn.limits()), func() {})
 	h := p.history[key]
 	if h == nil {
 		h = &history{}

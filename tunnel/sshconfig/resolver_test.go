@@ -118,7 +118,7 @@ func TestWarnings(t *testing.T) {
 		{"StrictHostKeyChecking accept-new\n", nil},
 		{"KnownHostsCommand /bin/x\n", nil},
 		{"RevokedHostKeys /x\n", nil},
-		{"ControlPath /tmp/%C\n", []string{"ControlPath is not honoured yet"}},
+		{"ControlPath /tmp/%C\n", nil},
 		{"LocalForward 80 x:80\n", []string{"LocalForward is not honoured yet"}},
 		{"LocalForward /tmp/a x:80\n", []string{"LocalForward is not honoured yet"}},
 		{"DynamicForward 1080\n", []string{"DynamicForward is not honoured yet"}},

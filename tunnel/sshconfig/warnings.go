@@ -49,7 +49,6 @@ var pending = []struct {
 }{
 	{"CertificateFile", func(h *tunnel.Hop) bool { return len(h.CertificateFiles) > 0 }},
 	{"ForwardAgent", func(h *tunnel.Hop) bool { return h.ForwardAgent != "" }},
-	{"ControlPath", func(h *tunnel.Hop) bool { return h.ControlPath != "" }},
 	{"LocalForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardLocal) }},
 	{"RemoteForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardRemote) }},
 	{"DynamicForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardSocks) }},
