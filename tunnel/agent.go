@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -22,7 +23,28 @@ const (
 // agentKeys is an open connection to the user's ssh-agent and what it holds.
 type agentKeys struct {
 	conn    net.Conn
+	client  agent.Agent
 	signers []ssh.Signer
+}
+
+// agentSigner is one key of an agent. An agent may ask its user before it signs, or wait for a touch: the end of the handshake ends that.
+type agentSigner struct {
+	ssh.AlgorithmSigner
+	public ssh.PublicKey // a *ssh.Certificate where it is one
+	conn   net.Conn
+}
+
+func (s *agentSigner) PublicKey() ssh.PublicKey { return s.public }
+
+func (s *agentSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	_ = s.conn.SetDeadline(time.Now().Add(maxAsking))
+	return s.AlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
+}
+
+// add gives the agent a key.
+func (a *agentKeys) add(key agent.AddedKey) {
+	_ = a.conn.SetDeadline(time.Now().Add(agentDialTimeout))
+	_ = a.client.Add(key) // an agent that takes no keys is no reason not to connect
 }
 
 func (a *agentKeys) close() {
@@ -32,9 +54,8 @@ func (a *agentKeys) close() {
 }
 
 // openAgent connects to the agent that serves a hop: the hop's own (IdentityAgent), or the first of the callers' that
-// answers. It returns nil where there is none; note says why one that should be there is of no use. until bounds the whole
-// use of the agent, a question to its user included.
-func openAgent(ctx context.Context, hop *Hop, callers []string, until time.Time) (keys *agentKeys, note string) {
+// answers. It returns nil where there is none; note says why one that should be there is of no use.
+func openAgent(ctx context.Context, hop *Hop, callers []string) (keys *agentKeys, note string) {
 	socks := callers
 	switch hop.IdentityAgent {
 	case "":
@@ -47,7 +68,7 @@ func openAgent(ctx context.Context, hop *Hop, callers []string, until time.Time)
 		if sock == "" {
 			continue
 		}
-		keys, err := dialAgent(ctx, sock, until)
+		keys, err := dialAgent(ctx, sock)
 		if err == nil {
 			return keys, ""
 		}
@@ -56,7 +77,7 @@ func openAgent(ctx context.Context, hop *Hop, callers []string, until time.Time)
 	return nil, note
 }
 
-func dialAgent(ctx context.Context, sock string, until time.Time) (*agentKeys, error) {
+func dialAgent(ctx context.Context, sock string) (*agentKeys, error) {
 	if err := ourSocket(sock); err != nil {
 		return nil, err
 	}
@@ -72,18 +93,29 @@ func dialAgent(ctx context.Context, sock string, until time.Time) (*agentKeys, e
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	_ = conn.SetDeadline(time.Now().Add(agentDialTimeout))
-	signers, err := agent.NewClient(conn).Signers()
+	keys := &agentKeys{conn: conn, client: agent.NewClient(conn)}
+	signers, err := keys.client.Signers()
 	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("list its keys: %w", err)
 	}
-	_ = conn.SetDeadline(until)
-	return &agentKeys{conn: conn, signers: signers[:min(len(signers), maxAgentKeys)]}, nil
+	for _, signer := range signers[:min(len(signers), maxAgentKeys)] {
+		plain, ok := signer.(ssh.AlgorithmSigner)
+		if !ok {
+			continue
+		}
+		public := plain.PublicKey()
+		if cert := certOf(public); cert != nil {
+			public = cert
+		}
+		keys.signers = append(keys.signers, &agentSigner{plain, public, conn})
+	}
+	return keys, nil
 }
 
 // AgentKeys tells the keys that the agent at sock holds, as fingerprints, or why it is not used.
 func AgentKeys(ctx context.Context, sock string) ([]string, error) {
-	keys, err := dialAgent(ctx, sock, time.Now().Add(agentDialTimeout))
+	keys, err := dialAgent(ctx, sock)
 	if err != nil {
 		return nil, err
 	}

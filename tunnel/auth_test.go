@@ -54,6 +54,12 @@ func startAgent(t *testing.T, strangers int, files ...string) string {
 			t.Fatal(err)
 		}
 	}
+	return serveAgent(t, ring)
+}
+
+// serveAgent serves an agent on a socket until the test ends.
+func serveAgent(t *testing.T, ring agent.Agent) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "agent") // short: a socket's path has a limit
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +142,7 @@ func TestAuth(t *testing.T) {
 			want: ErrAuth, hint: "ssh-keygen", says: "no key to offer"},
 		{name: "no key", want: ErrAuth, hint: "ssh-keygen", says: "publickey"},
 		{name: "a stranger", files: []string{"stranger"}, want: ErrAuth, hint: "authorized_keys", says: path("stranger")},
-		{name: "a locked key", files: []string{"locked"}, want: ErrAuth, hint: "ssh-add " + path("locked")},
+		{name: "a locked key", files: []string{"locked"}, want: ErrNeedsAuth, hint: "ssh-add " + path("locked")},
 		{name: "a locked stranger", files: []string{"lockedstranger"}, want: ErrAuth, hint: "authorized_keys", says: path("lockedstranger")},
 		{name: "a key that others may read", files: []string{"open"}, want: ErrAuth, says: "chmod 600"},
 		{name: "a broken key", files: []string{"garbage"}, want: ErrAuth, says: "no private key that can be read"},
@@ -193,7 +199,7 @@ func TestAuthMethodsOfServer(t *testing.T) {
 	if !errors.Is(err, ErrAuth) {
 		t.Fatalf("Dial = %v, want ErrAuth", err)
 	}
-	checkWords(t, err, "password", "not supported yet")
+	needsAuth(t, err, "password")
 }
 
 func TestAgentOfAnotherUser(t *testing.T) {

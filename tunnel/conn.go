@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -15,28 +15,31 @@ import (
 // at the same time.
 type Conn struct {
 	hop  *Hop
-	ssh  ssh.Conn
+	ssh  *turns
 	wire *wire
 	via  *Conn // the connection to the hop before, ours alone; nil where wire is a socket
 	// master is the ControlPath of the ssh whose connection this is; "" where it is ours.
 	master string
-	slot   sync.Mutex // with a master: held while a session is opened, or is there for a moment
+	slot   sync.Mutex // with a master: held while a session is opened, or is there for a Ping
+
+	how string // by what the server was convinced that it is us: "the key /home/me/.ssh/id_ed25519 and keyboard-interactive"
 
 	group group // all goroutines of the connection but those of x/crypto, which end with the wire
 	done  chan struct{}
+	far   farListeners
 
 	mu    sync.Mutex
 	cause error // why the connection ends: the first reason given counts
 
-	pingMu  sync.Mutex
-	pinging chan struct{} // closed when the ping under way is answered; nil where there is none
+	ping pinger
 }
 
-func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) *Conn {
-	c := &Conn{hop: hop, ssh: client, wire: w, done: make(chan struct{})}
+func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, log hclog.Logger) *Conn {
+	c := &Conn{hop: hop, ssh: newTurns(client), wire: w, done: make(chan struct{}), ping: pinger{answered: make(chan struct{})}}
+	c.far.log = log.With("host", hop.name())
 	// x/crypto has one read loop for all: a queue that nobody serves stops every channel.
 	c.group.spawn(func() { ssh.DiscardRequests(requests) })
-	c.group.spawn(func() { refuseChannels(channels) })
+	c.group.spawn(func() { c.serveChannels(channels) })
 	c.group.spawn(func() {
 		err := client.Wait()
 		if err == nil {
@@ -46,13 +49,6 @@ func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel,
 		close(c.done)
 	})
 	return c
-}
-
-// refuseChannels turns down what the server wants to open: we asked for none of it.
-func refuseChannels(channels <-chan ssh.NewChannel) {
-	for ch := range channels {
-		_ = ch.Reject(ssh.Prohibited, "not asked for")
-	}
 }
 
 // Done is closed when the connection has ended, whoever ended it.
@@ -122,54 +118,6 @@ func (c *Conn) lossOr(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %s: %w", ErrLinkLost, c.hop.name(), err)
-}
-
-// Ping asks the server for an answer (keepalive@openssh.com, as ssh's ServerAlive does; see pingMaster for the other way) and returns how long that took. Where
-// one Ping is under way already, another waits for the same answer, and the time is what was left of it.
-func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
-	began := time.Now()
-	answer := c.startPing()
-	if answer == nil {
-		return 0, c.lossOr(ErrLinkLost)
-	}
-	select {
-	case <-answer:
-		if c.lost() {
-			return 0, c.lossOr(ErrLinkLost)
-		}
-		return time.Since(began), nil
-	case <-c.done:
-		return 0, c.lossOr(ErrLinkLost)
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-}
-
-// startPing sends a request unless one waits for its answer. x/crypto's SendRequest has no time limit and holds a lock, so
-// that a second one would only queue behind it; it ends with the connection.
-func (c *Conn) startPing() <-chan struct{} {
-	c.pingMu.Lock()
-	defer c.pingMu.Unlock()
-	if c.pinging != nil {
-		return c.pinging
-	}
-	answer := make(chan struct{})
-	started := c.group.spawn(func() {
-		if c.master != "" {
-			c.pingMaster()
-		} else {
-			_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer too
-		}
-		c.pingMu.Lock()
-		c.pinging = nil
-		c.pingMu.Unlock()
-		close(answer)
-	})
-	if !started {
-		return nil
-	}
-	c.pinging = answer
-	return answer
 }
 
 // Dial connects from the server to an address there: network "tcp" with host:port, or "unix" with a socket's path. See stream

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/tailscale/peercred"
 	"golang.org/x/crypto/ssh"
 )
@@ -18,6 +19,10 @@ import (
 // masterTimeout bounds what a ControlMaster may take to let us in. One that asks its user first (ControlMaster ask) mostly takes longer, and is
 // not waited for.
 const masterTimeout = 5 * time.Second
+
+// masterPingChannel is the type of channel by which Ping asks for an answer over a master, with Conn.slot held. Such a connection takes no global request
+// for that (channels.c, channel_proxy_downstream), and it never forgets a channel that the server refused, so that this is to be one that is not.
+const masterPingChannel = "session"
 
 // errNoMaster says that no ControlMaster is there, which is the usual case.
 var errNoMaster = errors.New("no ControlMaster there")
@@ -43,7 +48,7 @@ func (a *attempt) ride(ctx context.Context, hop *Hop) (*Conn, error) {
 	}
 	w := newWire(nc)
 	stop := context.AfterFunc(ctx, func() { _ = w.Close() })
-	conn, err := greetMaster(ctx, hop, w)
+	conn, err := greetMaster(ctx, hop, w, a.log)
 	if !stop() && err == nil {
 		_ = conn.Close()
 		err = context.Cause(ctx)
@@ -59,7 +64,7 @@ func (a *attempt) ride(ctx context.Context, hop *Hop) (*Conn, error) {
 }
 
 // greetMaster says hello, and sees that the server behind the master is there.
-func greetMaster(ctx context.Context, hop *Hop, w *wire) (*Conn, error) {
+func greetMaster(ctx context.Context, hop *Hop, w *wire, log hclog.Logger) (*Conn, error) {
 	creds, err := peercred.Get(w.Conn)
 	if err != nil {
 		return nil, fmt.Errorf("ask whose it is: %w", err)
@@ -71,8 +76,8 @@ func greetMaster(ctx context.Context, hop *Hop, w *wire) (*Conn, error) {
 	if err != nil {
 		return nil, spoken(err)
 	}
-	conn := newConn(hop, w, client, channels, requests)
-	conn.master = hop.ControlPath
+	conn := newConn(hop, w, client, channels, requests, log)
+	conn.master, conn.how = hop.ControlPath, "the ControlMaster at "+hop.ControlPath
 	if _, err := conn.Ping(ctx); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("the server behind it does not answer: %w", err)
@@ -106,16 +111,6 @@ func controlSocket(path string) error {
 		return errors.New("others may write to its directory")
 	}
 	return nil
-}
-
-// pingMaster asks for an answer by opening a command channel, which is always answered. The master takes no global request for that, and hangs up
-// at one (channels.c, channel_proxy_downstream). It never forgets a channel that was refused, so that this is to be one that is not.
-func (c *Conn) pingMaster() {
-	c.slot.Lock() // a command that wants the last session must not find us there
-	defer c.slot.Unlock()
-	if channel, requests, err := c.ssh.OpenChannel("session", nil); err == nil {
-		drained(channel, requests)
-	}
 }
 
 // ownRequests tells whether the connection passes on global requests and their answers. A ControlMaster hangs up at all but tcpip-forward, and does

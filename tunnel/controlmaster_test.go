@@ -170,9 +170,12 @@ func TestControlMasterLimits(t *testing.T) {
 		t.Errorf("Ping where no session is left: %v", err)
 	}
 	_, _ = first.Close(), second.Close()
-	err = conn.ownRequests()
+	_, err = link.Listen(t.Context(), Endpoint{Port: 0}, ListenOptions{})
 	if !errors.Is(err, ErrForbidden) {
-		t.Fatalf("ownRequests = %v", err)
+		t.Fatalf("Listen = %v", err)
+	}
+	if _, err := conn.Ping(t.Context()); err != nil {
+		t.Errorf("after Listen: %v", err)
 	}
 	checkWords(t, err, "ControlMaster", "ControlPath none")
 }

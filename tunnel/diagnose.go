@@ -25,7 +25,7 @@ const askBound = 10 * time.Second
 // The error is why there is no Host. It has been reported, unless ctx has ended.
 func (d *Dialer) Diagnose(ctx context.Context, name string, target Target, caller Caller, report func(Finding)) (Host, error) {
 	exam := &examination{report: report, hops: len(target.hops)}
-	conn, err := d.dialAs(ctx, target, &attempt{agents: []string{caller.AuthSock}, environ: caller.Environ, ask: caller.Ask, exam: exam})
+	conn, err := d.dialAs(ctx, target, &attempt{agents: []string{caller.AuthSock}, environ: caller.Environ, asker: askerOf(Caller{}), exam: exam})
 	if err != nil {
 		if !exam.failed && ctx.Err() == nil {
 			exam.fail("ssh config", err)

@@ -15,7 +15,7 @@ func (k *keyring) findings(err error) []Finding {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var list []Finding
-	with := "without any key: the server asks for nothing"
+	with := "without a proof: the server asks for nothing"
 	for _, o := range k.offers {
 		f, accepted := o.finding(err == nil, len(k.partial) > 0, k.hop)
 		if accepted {
@@ -30,11 +30,17 @@ func (k *keyring) findings(err error) []Finding {
 		}
 		list = append(list, f)
 	}
+	for _, method := range []string{methodKeyboard, methodPassword} {
+		if err != nil && slices.Contains(k.allowed, method) && slices.Contains(k.methods(), method) {
+			list = append(list, Finding{Check: method, OK: true, Detail: "the server offers to ask for " + askedFor(method),
+				Hint: "brokerctl auth " + k.hop.name() + " lets you answer"})
+		}
+	}
 	if err != nil {
 		return append(list, Finding{Check: "authentication", Detail: err.Error(), Hint: hintOf(err)})
 	}
 	detail := "as " + k.hop.User + " " + with
-	if others := slices.DeleteFunc(slices.Clone(k.allowed), func(m string) bool { return m == "publickey" }); len(others) > 0 {
+	if others := slices.DeleteFunc(slices.Clone(k.allowed), func(m string) bool { return m == methodKey }); len(others) > 0 {
 		detail += "; the server also takes " + quoteRemote(strings.Join(others, ", "))
 	}
 	return append(list, Finding{Check: "authentication", OK: true, Detail: detail})
@@ -56,7 +62,7 @@ func (o *offer) finding(in, partial bool, hop *Hop) (f Finding, accepted bool) {
 	switch {
 	case errors.As(o.failed, &locked):
 		said = "the server would take it, and it has a passphrase"
-		f.Hint = "ssh-add " + locked.path
+		f.Hint = "brokerctl auth " + hop.name() + " asks for it; or load the key: ssh-add " + locked.path
 	case o.failed != nil:
 		said = "the server would take it, and it cannot be used: " + o.failed.Error()
 		f.Hint = "does the agent, or the security key, wait for an answer?"

@@ -26,18 +26,19 @@ type attempt struct {
 	log      hclog.Logger
 	agents   []string // agent sockets, the newest first
 	environ  []string // what programs of the configuration get, K=V each; nil is our own environment
-	ask      Ask      // nil: nobody is there
+	asker    asker
 	progress func(string)
 	exam     *examination // nil but in Diagnose
 }
 
-// Dial connects to the last hop of target through all before it, or over a ControlMaster of the user's that has a connection there. Each hop has its ConnectTimeout (10 s where unset) for TCP,
-// again for the key exchange, and at least 30 s for authentication. progress may be nil; it may be called from any goroutine.
+// Dial connects to the last hop of target through all before it, or over a ControlMaster of the user's that has a connection there. Each hop has
+// its ConnectTimeout (10 s where unset) for TCP, again for the key exchange, and at least 30 s for authentication; where a person is asked, 110 s
+// for all of it. progress may be nil; it may be called from any goroutine, and so may the caller's Ask.
 //
-// Errors wrap ErrHostUnresolvable, ErrUnreachable (also ErrBusy), ErrHostKey, ErrAuth or ErrForbidden, and mostly are a *HintedError. Where a
-// person has to answer first, they wrap ErrNeedsAuth as well.
+// Errors wrap ErrHostUnresolvable, ErrUnreachable (also ErrBusy), ErrHostKey, ErrAuth or ErrForbidden, and mostly are a *HintedError. Those that a
+// person could mend by an answer wrap ErrNeedsAuth too.
 func (d *Dialer) Dial(ctx context.Context, target Target, caller Caller, progress func(string)) (*Conn, error) {
-	return d.dialAs(ctx, target, &attempt{agents: []string{caller.AuthSock}, environ: caller.Environ, ask: caller.Ask, progress: progress})
+	return d.dialAs(ctx, target, &attempt{agents: []string{caller.AuthSock}, environ: caller.Environ, asker: askerOf(caller), progress: progress})
 }
 
 func (d *Dialer) dialAs(ctx context.Context, target Target, a *attempt) (*Conn, error) {

@@ -16,6 +16,7 @@ type entry struct {
 
 	ready chan struct{} // closed once link and host, or err, are set
 	link  *Link
+	how   string // by what the far side was convinced that it is us
 	host  Host
 	err   error
 
@@ -23,14 +24,19 @@ type entry struct {
 	abandoned bool
 	idle      *time.Timer // ends the link; nil while it has users
 	waiters   []*waiter
-	line      string   // the last line of progress, for who comes late
-	agents    []string // agent sockets of the callers, the newest first
-	tried     []string // of them, those that the dial knows
-	environ   []string // of the newest caller that has one
+	turn      chan struct{} // closed, and made anew, when a waiter comes or goes
+	line      string        // the last line of progress, for who comes late
+	agents    []string      // agent sockets of the callers, the newest first
+	tried     []string      // of them, those that the dial knows
+	environ   []string      // of the newest caller that has one
 }
 
-// waiter is a caller that waits for a dial.
-type waiter struct{ lines chan string }
+// waiter is a caller that waits for a dial. The pool's mu guards ask and asked.
+type waiter struct {
+	lines chan string
+	ask   Ask  // nil where nobody can be asked, or does not answer
+	asked bool // it was
+}
 
 // over tells whether the entry is of no use to a new caller.
 func (e *entry) over() bool {
@@ -53,28 +59,31 @@ func (e *entry) run(ctx context.Context) {
 		if p.closed {
 			e.err = ErrPoolClosed
 		}
+		news := needsPerson(err) && p.past(e).blame(err)
 		p.forget(e)
 		close(e.ready)
 		p.mu.Unlock()
+		if news {
+			hop := e.target.Last()
+			p.log.Warn("a person must see to this host; nothing connects to it by itself until then", "host", hop.name(), "error", err,
+				"hint", hintOf(err))
+		}
 		return
 	}
 	hop := e.target.Last()
 	link := newLink(conn, hop, e.dial, p.log)
-	key := e.target.Key()
 	p.mu.Lock()
 	e.link = link
+	e.how = conn.how
 	e.host = newShellHost(hop.name(), link, slices.Concat(e.target.Warnings(), conn.limits()), func() {})
-	h := p.history[key]
-	if h == nil {
-		h = &history{}
-		p.history[key] = h
-	}
+	h := p.past(e)
+	h.needs = nil
 	if h.lost {
 		h.lost = false
 		h.reconnects++
 	}
 	close(e.ready)
-	p.welcome(key)
+	p.welcome(e.target.Key())
 	p.mu.Unlock()
 	p.log.Info("link up", "host", hop.name())
 	err = link.Run(ctx)
@@ -105,7 +114,7 @@ func (e *entry) dial(ctx context.Context) (*Conn, error) {
 	e.tried = agents
 	environ := e.environ
 	e.pool.mu.Unlock()
-	return e.pool.dialer.dialAs(ctx, e.target, &attempt{agents: agents, environ: environ, progress: e.tell})
+	return e.pool.dialer.dialAs(ctx, e.target, &attempt{agents: agents, environ: environ, asker: asker{ask: e.ask, present: e.present}, progress: e.tell})
 }
 
 // tell passes a line of progress on. Who does not listen misses lines, and holds nobody up.

@@ -12,20 +12,18 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// maxAsking is how long a person may take to look at a host key. sshd hangs up 120 s after the connection was made (LoginGraceTime).
-const maxAsking = 110 * time.Second
-
 // handshake authenticates both sides over w, which it closes where it fails.
 func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, timeout time.Duration, look *hopLook) (conn *Conn, err error) {
 	// A watchdog closes the wire: deadlines of the wire would have to be taken off again, and a stream through another hop
 	// has none that interrupt a write.
-	var timedOut, trusted atomic.Bool
-	shaking, cancel := context.WithCancel(ctx)
-	defer cancel()
-	watchdog := time.AfterFunc(timeout, func() { timedOut.Store(true); cancel(); _ = w.Close() })
-	defer watchdog.Stop()
-	stop := context.AfterFunc(ctx, func() { _ = w.Close() })
+	var trusted atomic.Bool
+	over, end := context.WithCancel(ctx)
+	defer end()
+	clock := newPatience(timeout, end)
+	defer clock.stop()
+	stop := context.AfterFunc(over, func() { _ = w.Close() })
 	defer stop()
+	w.lost = end // nobody is to answer a server that has hung up
 	defer func() {
 		if err != nil {
 			_ = w.Close()
@@ -34,20 +32,22 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, timeout time
 	}()
 
 	authTimeout := max(timeout, minAuthTimeout)
-	ring := loadKeyring(ctx, hop, a.agents, time.Now().Add(timeout+authTimeout))
+	questions := a.about(over, hop, clock)
+	ring := loadKeyring(over, hop, a.agents, questions)
 	defer ring.close()
+	defer context.AfterFunc(over, ring.close)() // an agent may wait for its user
 	defer func() { look.shook(ctx, w, ring, err) }()
-	keys, config, err := a.trust(shaking, hop, watchdog)
+	keys, config, err := a.trust(over, hop, questions.put)
 	if err != nil {
 		return nil, err
 	}
 	config.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
-		err := keys.check(shaking, key)
+		err := keys.check(over, key)
 		look.judged(key, keys.how, err)
 		if err != nil {
 			return err
 		}
-		if watchdog.Reset(authTimeout) {
+		if clock.next(authTimeout) {
 			trusted.Store(true)
 			a.progress("authenticating to " + hop.name() + " as " + hop.User)
 		}
@@ -56,17 +56,22 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, timeout time
 	ring.apply(config)
 	client, channels, requests, err := ssh.NewClientConn(w, hop.addr(), config)
 	if err == nil {
-		conn := newConn(hop, w, client, channels, requests)
-		if stop() && watchdog.Stop() {
+		conn := newConn(hop, w, client, channels, requests, a.log)
+		conn.how = ring.how()
+		if clock.stop() && stop() {
 			return conn, nil
 		}
 		_ = conn.Close()
+		err = errors.New("connection ended")
 	}
 	_ = w.Close()
+	ranOut, asking := clock.ranOut()
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("connect %s: %w", hop.addr(), context.Cause(ctx))
-	case timedOut.Load():
+	case asking:
+		return nil, unanswered(hop, trusted.Load())
+	case ranOut:
 		return nil, stalled(hop, w, trusted.Load(), timeout)
 	case errors.Is(err, ErrHostKey):
 		var judged *HintedError
@@ -74,23 +79,15 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, timeout time
 			return nil, judged // without the library's "ssh: handshake failed" before it
 		}
 		return nil, err
-	case trusted.Load() && !w.broken.Load():
-		return nil, ring.refused(err)
+	case trusted.Load() && (!w.broken.Load() || ring.interrupted()):
+		return nil, ring.refused()
 	}
 	return nil, broken(hop, w, trusted.Load(), err)
 }
 
 // trust sets up how the server is to show who it is. ctx ends with the handshake.
-func (a *attempt) trust(ctx context.Context, hop *Hop, watchdog *time.Timer) (*hostKeys, *ssh.ClientConfig, error) {
-	var ask func(Prompt) (string, error)
-	if a.ask != nil {
-		ask = func(p Prompt) (string, error) {
-			watchdog.Reset(maxAsking)
-			a.progress("waiting for an answer about the key of " + hop.name())
-			return a.ask(ctx, p)
-		}
-	}
-	keys, err := loadHostKeys(ctx, hop, a.log, a.environment(), ask)
+func (a *attempt) trust(ctx context.Context, hop *Hop, ask func(Prompt) (string, error)) (*hostKeys, *ssh.ClientConfig, error) {
+	keys, err := loadHostKeys(hop, a.log, a.environment(), ask)
 	if err != nil {
 		return nil, nil, classified(ErrHostKey, err)
 	}
@@ -100,8 +97,18 @@ func (a *attempt) trust(ctx context.Context, hop *Hop, watchdog *time.Timer) (*h
 			return nil, nil, err
 		}
 	}
-	config := &ssh.ClientConfig{User: hop.User, BannerCallback: func(string) error { return nil }}
+	config := &ssh.ClientConfig{User: hop.User}
 	return keys, config, chooseAlgorithms(config, hop, keys.algorithms(more))
+}
+
+// unanswered is the error of a handshake for which a person took too long.
+func unanswered(hop *Hop, trusted bool) error {
+	class := ErrHostKey
+	if trusted {
+		class = ErrAuth
+	}
+	err := fmt.Errorf("%w: %s: nobody answered within %s", class, hop.addr(), maxAsking)
+	return hinted(&classifiedError{class: ErrNeedsAuth, err: err}, "brokerctl auth "+hop.name()+" asks again")
 }
 
 // stalled says where a handshake came to a halt.

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// serve runs handle for each connection to a port, until the test ends.
-func serve(t *testing.T, handle func(net.Conn)) (port int) {
+// serveEach runs handle for each connection to a port, until the test ends.
+func serveEach(t *testing.T, handle func(net.Conn)) (port int) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -90,7 +90,7 @@ func TestStrangeServers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			hop := Hop{Alias: "box", HostName: "127.0.0.1", Port: serve(t, test.handle), ConnectTimeout: 500 * time.Millisecond, IdentityAgent: "none"}
+			hop := Hop{Alias: "box", HostName: "127.0.0.1", Port: serveEach(t, test.handle), ConnectTimeout: 500 * time.Millisecond, IdentityAgent: "none"}
 			if !strings.Contains(test.says, "500ms") {
 				hop.ConnectTimeout = 20 * time.Second
 			}
@@ -130,7 +130,7 @@ func TestCutHandshakes(t *testing.T) {
 	through := 0
 	for limit := int64(0); limit < 6000 && through < 3; limit += max(10, limit/8) {
 		hop := hop
-		hop.Port = serve(t, relay(limit, false))
+		hop.Port = serveEach(t, relay(limit, false))
 		err := dialOnce(t.Context(), []Hop{hop}, Caller{})
 		if err == nil {
 			through++
@@ -146,7 +146,7 @@ func TestCutHandshakes(t *testing.T) {
 	}
 	for _, limit := range []int64{0, 5, 40, 60, 600} {
 		hop := hop
-		hop.Port, hop.ConnectTimeout = serve(t, relay(limit, true)), 300*time.Millisecond
+		hop.Port, hop.ConnectTimeout = serveEach(t, relay(limit, true)), 300*time.Millisecond
 		if err := dialOnce(t.Context(), []Hop{hop}, Caller{}); !errors.Is(err, ErrUnreachable) {
 			t.Errorf("stopped after %d bytes: Dial = %v", limit, err)
 		}
@@ -189,13 +189,17 @@ func TestMegabyteBanner(t *testing.T) {
 		},
 	}
 	config.AddHostKey(key)
-	port := serve(t, func(c net.Conn) {
+	port := serveEach(t, func(c net.Conn) {
 		conn, channels, requests, err := ssh.NewServerConn(c, config)
 		if err != nil {
 			return
 		}
 		go ssh.DiscardRequests(requests)
-		go refuseChannels(channels)
+		go func() {
+			for c := range channels {
+				_ = c.Reject(ssh.Prohibited, "no")
+			}
+		}()
 		_ = conn.Wait()
 	})
 	hop := Hop{Alias: "box", HostName: "127.0.0.1", Port: port, User: "u", IdentityFiles: ids, IdentityAgent: "none", UserKnownHostsFiles: []string{filepath.Join(t.TempDir(), "k")}}

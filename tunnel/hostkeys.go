@@ -32,7 +32,7 @@ type hostKeys struct {
 }
 
 // loadHostKeys reads the files. ask and environ may be nil.
-func loadHostKeys(ctx context.Context, hop *Hop, log hclog.Logger, environ []string, ask func(Prompt) (string, error)) (*hostKeys, error) {
+func loadHostKeys(hop *Hop, log hclog.Logger, environ []string, ask func(Prompt) (string, error)) (*hostKeys, error) {
 	k := &hostKeys{hop: hop, log: log, ask: ask, environ: environ, name: knownName(strings.ToLower(hop.HostName), hop.Port)}
 	if hop.HostKeyAlias != "" {
 		k.name = strings.ToLower(hop.HostKeyAlias) // ssh_config(5): no port is added to it
@@ -223,8 +223,5 @@ func (k *hostKeys) confirmed(key ssh.PublicKey, strange error) error {
 	}
 	return hinted(classified(ErrNeedsAuth, fmt.Errorf("%w, and no answer was yes or its fingerprint", strange)), hintOf(later))
 }
-
-// errNobody says that there is nobody who could be asked.
-var errNobody = errors.New("nobody is there to be asked")
 
 func fingerprint(key ssh.PublicKey) string { return key.Type() + " " + ssh.FingerprintSHA256(key) }

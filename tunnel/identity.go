@@ -19,6 +19,7 @@ type identity struct {
 	public ssh.PublicKey // nil where it cannot be told
 	signer ssh.Signer    // nil where the private half is missing, locked or refused
 	locked bool          // the private half needs a passphrase
+	data   []byte        // of a locked one: the file, encrypted as it is
 	note   string        // why the file is of no use; "" where nothing is wrong with it
 	mend   string        // what to do about that
 }
@@ -56,7 +57,7 @@ func (id *identity) parse(data []byte) {
 	var missing *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &missing):
-		id.locked, id.public = true, missing.PublicKey
+		id.locked, id.public, id.data = true, missing.PublicKey, data
 	case err != nil:
 		// The library's words may quote the file, so they stay out.
 		id.note, id.mend = "is no private key that can be read", "name another IdentityFile in the ssh configuration, or make a key with ssh-keygen"

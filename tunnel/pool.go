@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -41,6 +40,25 @@ type Pool struct {
 type history struct {
 	lost       bool // the last link was lost, and none came up since
 	reconnects int
+	needs      error // what the last dial met that only a person can mend; nil once one has succeeded
+}
+
+// blame notes that a dial met what only a person can mend. It returns whether that is news.
+func (h *history) blame(err error) bool {
+	news := h.needs == nil
+	h.needs = err
+	return news
+}
+
+// past is the history of an entry's target. The pool's mu is held.
+func (p *Pool) past(e *entry) *history {
+	key := e.target.Key()
+	h := p.history[key]
+	if h == nil {
+		h = &history{}
+		p.history[key] = h
+	}
+	return h
 }
 
 // NewPool makes a Pool. Its Run closes what Host opens.
@@ -77,7 +95,9 @@ func (p *Pool) Run(ctx context.Context) error {
 //
 // The Host counts as a user of the link until its Release, which may be called more than once. Its Done is closed when the
 // link is lost; the next call of Host then dials again. A caller that waited for another's dial, which was refused without the agent of
-// this one, has a dial of its own.
+// this one or without anybody having been asked, has a dial of its own.
+//
+// What the host asks a person goes to the newest of the callers that wait and have an Ask, and to another one when that leaves.
 func (p *Pool) Host(ctx context.Context, name string, target Target, caller Caller, progress func(string)) (Host, error) {
 	e, release, err := p.hold(ctx, target, caller, progress)
 	if err != nil {
@@ -100,7 +120,7 @@ func (p *Pool) Link(ctx context.Context, target Target, caller Caller, progress 
 func (p *Pool) hold(ctx context.Context, target Target, caller Caller, progress func(string)) (*entry, func(), error) {
 	var e *entry
 	var w *waiter
-	for {
+	for first := true; ; first = false {
 		var err error
 		if e, w, err = p.join(target, caller); err != nil {
 			return nil, nil, err
@@ -109,12 +129,13 @@ func (p *Pool) hold(ctx context.Context, target Target, caller Caller, progress 
 			break
 		}
 		p.leave(e, w)
-		if ctx.Err() != nil || !errors.Is(err, ErrAuth) || !e.missed(caller) {
+		again := errors.Is(err, ErrAuth) && e.missed(caller) || first && errors.Is(err, ErrNeedsAuth) && w.couldAnswer(p)
+		if ctx.Err() != nil || !again {
 			return nil, nil, err
 		}
 	}
 	p.mu.Lock()
-	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
+	e.drop(w)
 	p.mu.Unlock()
 	return e, sync.OnceFunc(func() { p.leave(e, w) }), nil
 }
@@ -129,7 +150,7 @@ func (p *Pool) join(target Target, caller Caller) (*entry, *waiter, error) {
 	e := p.entries[target.Key()]
 	if e == nil || e.over() {
 		ctx, cancel := context.WithCancel(context.Background())
-		e = &entry{pool: p, target: target, cancel: cancel, ready: make(chan struct{})}
+		e = &entry{pool: p, target: target, cancel: cancel, ready: make(chan struct{}), turn: make(chan struct{})}
 		if !p.group.spawn(func() { defer cancel(); e.run(ctx) }) {
 			cancel()
 			return nil, nil, ErrPoolClosed
@@ -142,11 +163,12 @@ func (p *Pool) join(target Target, caller Caller) (*entry, *waiter, error) {
 		e.idle.Stop()
 		e.idle = nil
 	}
-	w := &waiter{lines: make(chan string, 16)}
+	w := &waiter{lines: make(chan string, 16), ask: caller.Ask}
 	if e.line != "" {
 		w.lines <- e.line
 	}
 	e.waiters = append(e.waiters, w)
+	e.turned()
 	return e, w, nil
 }
 
@@ -154,7 +176,7 @@ func (p *Pool) join(target Target, caller Caller) (*entry, *waiter, error) {
 func (p *Pool) leave(e *entry, w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
+	e.drop(w)
 	e.users--
 	if e.users > 0 || isClosed(e.ready) && e.over() {
 		return

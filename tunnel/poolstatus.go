@@ -6,9 +6,11 @@ import "time"
 const (
 	LinkConnecting = "connecting"
 	LinkUp         = "up"
-	LinkWaiting    = "waiting"    // a Keeper pauses before it dials again
-	LinkNeedsAuth  = "needs-auth" // a Keeper dials no more before a person has come
-	LinkDown       = "down"       // none is needed now, or it was lost
+	LinkWaiting    = "waiting" // a Keeper pauses before it dials again
+	// LinkNeedsAuth is down, and stays so until a dial succeeds: a person must answer, or mend what the last one met (keys, an agent, known
+	// hosts). A Keeper dials no more before a person has come, and nothing else should by itself: servers lock out who keeps failing.
+	LinkNeedsAuth = "needs-auth"
+	LinkDown      = "down" // none is needed now, or it was lost
 )
 
 // LinkStatus is what is known of the link to a target.
@@ -17,7 +19,11 @@ type LinkStatus struct {
 	RTT        time.Duration // round trip, as last measured; 0 where none is
 	Reconnects int           // how often the link came up again after it was lost
 	Conns      int           // connections that the link has now
-	Err        error         // why a Keeper has none: where State is LinkWaiting or LinkNeedsAuth, or LinkConnecting after a loss
+	Err        error         // why there is none: where State is LinkWaiting or LinkNeedsAuth, or LinkConnecting after a loss
+	User       string        // as whom we are there; "" where the link is not up
+	// Auth is by what the far side was convinced of that: "password", "the key /home/me/.ssh/id_ed25519 and keyboard-interactive"; "" where the
+	// link is not up, or the far side asked for nothing.
+	Auth string
 }
 
 // Status tells what is known of the link to the target of that key; false where none was ever asked for.
@@ -26,14 +32,17 @@ func (p *Pool) Status(key string) (LinkStatus, bool) {
 	h := p.history[key]
 	e := p.entries[key]
 	status := LinkStatus{State: LinkDown}
+	var needs error
 	if h != nil {
 		status.Reconnects = h.reconnects
+		needs = h.needs
 	}
 	var link *Link
 	if e != nil && !e.over() {
 		status.State = LinkConnecting
 		if isClosed(e.ready) {
 			status.State, link = LinkUp, e.link
+			status.User, status.Auth = e.target.Last().User, e.how
 		}
 	}
 	var keeper *Keeper // any: those with one target fare alike
@@ -52,6 +61,9 @@ func (p *Pool) Status(key string) (LinkStatus, bool) {
 		if s := keeper.Status(); s.State != LinkUp {
 			status.State, status.Err = s.State, s.Err
 		}
+	}
+	if needs != nil && status.State == LinkDown {
+		status.State, status.Err = LinkNeedsAuth, needs
 	}
 	return status, h != nil || e != nil || keeper != nil
 }

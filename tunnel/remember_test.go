@@ -106,7 +106,7 @@ func TestRememberHostKey(t *testing.T) {
 	want := "[box.example]:2222 " + string(ssh.MarshalAuthorizedKey(key))
 	remember := func(t *testing.T, path string) string {
 		hop := Hop{HostName: "Box.example", Port: 2222, UserKnownHostsFiles: []string{path}, StrictHostKeyChecking: "accept-new"}
-		k, err := loadHostKeys(t.Context(), &hop, hclog.NewNullLogger(), nil, nil)
+		k, err := loadHostKeys(&hop, hclog.NewNullLogger(), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,13 +16,16 @@ import (
 // begin after it was set, and its expiry closes the stream, since part of the data may be gone. CloseWrite sends end of file
 // and leaves the other direction open. After the loss of the SSH connection reads and writes fail with ErrLinkLost.
 //
-// Nothing of an ssh.Channel can be interrupted: one goroutine reads for all (feed), each write and half-close has one of its own, and
-// another answers channel requests. Those that the server leaves hanging end with the connection.
+// Nothing of an ssh.Channel can be interrupted: one goroutine reads for all (feed) from the first Read on, each write and half-close has one
+// of its own, and another answers channel requests. Those that the server leaves hanging end with the connection. Who carries much takes the
+// channel itself (half).
 type stream struct {
 	conn    *Conn
 	channel ssh.Channel
 	far     farAddr
 	in      *feed
+	feeding sync.Once     // starts in
+	gone    chan struct{} // closed once the server has closed both directions, or the connection is lost
 
 	writeMu sync.Mutex // x/crypto allows one writer at a time; guards out
 	out     []byte     // what is being written: a write that was given up goes on, and the caller's bytes are the caller's
@@ -34,12 +37,32 @@ type stream struct {
 }
 
 func newStream(c *Conn, channel ssh.Channel, requests <-chan *ssh.Request, network, address string) *stream {
-	s := &stream{conn: c, channel: channel, far: farAddr{network, address}, in: newFeed(), closed: make(chan struct{})}
-	c.group.spawn(func() { ssh.DiscardRequests(requests) })
-	if !c.group.spawn(func() { s.in.pump(channel, s.closed, func(err error) error { return s.translate(err, io.EOF) }) }) {
-		s.in.fail(c.lossOr(ErrLinkLost))
+	s := &stream{
+		conn: c, channel: channel, far: farAddr{network, address}, in: newFeed(), gone: make(chan struct{}), closed: make(chan struct{}),
+	}
+	if !c.group.spawn(func() { ssh.DiscardRequests(requests); close(s.gone) }) {
+		close(s.gone)
 	}
 	return s
+}
+
+// feed has a goroutine read for Read.
+func (s *stream) feed() {
+	if !s.conn.group.spawn(func() {
+		s.in.pump(s.channel, s.closed, func(err error) error { return s.translate(err, io.EOF) })
+	}) {
+		s.in.fail(s.conn.lossOr(ErrLinkLost))
+	}
+}
+
+// half hands the channel over to splice: no Read or Write may follow. What Read has not yet given out comes first.
+func (s *stream) half() farHalf {
+	h := farHalf{r: s, w: s.channel, closeWrite: s.channel.CloseWrite, run: s.conn.group.spawn, translate: s.translate, gone: s.gone}
+	s.feeding.Do(func() {
+		s.in.fail(net.ErrClosed)
+		h.r = s.channel // nobody has read yet, so nobody need wait for the feed
+	})
+	return h
 }
 
 // translate turns x/crypto's io.EOF, which stands for an ended stream, a closed one and a lost connection alike, into what
@@ -60,6 +83,7 @@ func (s *stream) translate(err, atEnd error) error {
 }
 
 func (s *stream) Read(p []byte) (int, error) {
+	s.feeding.Do(s.feed)
 	n, err := s.in.read(p, s.closed, s.readBy.expired())
 	if errors.Is(err, os.ErrClosed) {
 		err = net.ErrClosed

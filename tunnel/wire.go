@@ -12,6 +12,7 @@ type wire struct {
 	net.Conn
 	quick  func() // asks the system to acknowledge at once; nil where it cannot
 	first  firstWords
+	lost   func() // hears, maybe more than once, that no more can be read; nil where nobody wants to know
 	born   time.Time
 	heard  atomic.Int64 // time of the last read, as time since born
 	closed atomic.Bool  // by us
@@ -42,6 +43,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	if err != nil {
 		w.fail()
+		if w.lost != nil {
+			w.lost()
+		}
 	}
 	return n, err
 }

@@ -1,7 +1,6 @@
 package sshserver
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -32,6 +31,7 @@ const (
 	CloseInExec       Fault = "close-in-exec"       // closes the connection when the first command is asked for
 	HangExec          Fault = "hang-exec"           // never answers the request for a command
 	HangOpen          Fault = "hang-open"           // never answers the opening of a channel
+	HangGlobal        Fault = "hang-global"         // never answers a global request
 	RefuseTCP         Fault = "refuse-tcp"          // AllowTcpForwarding no
 	RefuseStreamLocal Fault = "refuse-stream-local" // AllowStreamLocalForwarding no
 )
@@ -40,8 +40,16 @@ const (
 type Config struct {
 	// HostKey is the server's key; nil asks for a fresh one.
 	HostKey ssh.Signer
-	// AuthorizedKey is the one public key that gets in.
+	// AuthorizedKey is the one public key that gets in; nil where none does.
 	AuthorizedKey ssh.PublicKey
+	// Password lets a password in; nil takes none.
+	Password func(password string) bool
+	// Keyboard holds a keyboard-interactive conversation and returns whether it was answered well; nil takes none.
+	Keyboard func(ask ssh.KeyboardInteractiveChallenge) bool
+	// KeyThenKeyboard makes the key the first of two steps, of which Keyboard is the second.
+	KeyThenKeyboard bool
+	// Banner is shown before authentication.
+	Banner string
 	// Env is the environment of commands; nil is this process's own.
 	Env    []string
 	Fault  Fault
@@ -58,8 +66,8 @@ type Server struct {
 
 // Listen makes a server which accepts connections from now on and answers them once Serve runs.
 func Listen(cfg Config) (*Server, error) {
-	if cfg.AuthorizedKey == nil {
-		return nil, errors.New("listen: no authorized key")
+	if cfg.AuthorizedKey == nil && cfg.Password == nil && cfg.Keyboard == nil {
+		return nil, errors.New("listen: nobody could get in")
 	}
 	if cfg.HostKey == nil {
 		key, err := NewKey()
@@ -75,16 +83,7 @@ func Listen(cfg Config) (*Server, error) {
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
 	}
-	want := cfg.AuthorizedKey.Marshal()
-	s.ssh = &ssh.ServerConfig{
-		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-			if !bytes.Equal(key.Marshal(), want) {
-				return nil, errors.New("unknown public key")
-			}
-			return &ssh.Permissions{}, nil
-		},
-		ServerVersion: "SSH-2.0-debugbroker-test",
-	}
+	s.ssh = s.authentication()
 	s.ssh.AddHostKey(cfg.HostKey)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -163,7 +162,7 @@ func (s *Server) serveConn(ctx context.Context, tcp net.Conn) {
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(func() { answerGlobal(requests) })
+	running.Go(func() { answerGlobal(requests, s.cfg.Fault == HangGlobal) })
 	for nc := range channels {
 		if s.cfg.Fault == HangOpen {
 			continue
@@ -174,9 +173,9 @@ func (s *Server) serveConn(ctx context.Context, tcp net.Conn) {
 
 // answerGlobal answers keepalives as OpenSSH does: with a failure, which proves life as well as a success, and keeps clients from
 // believing in extensions that are not there.
-func answerGlobal(requests <-chan *ssh.Request) {
+func answerGlobal(requests <-chan *ssh.Request, hang bool) {
 	for r := range requests {
-		if r.WantReply {
+		if r.WantReply && !hang {
 			// An error says that the connection is over; the loop then ends too.
 			_ = r.Reply(false, nil)
 		}

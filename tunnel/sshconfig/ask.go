@@ -7,12 +7,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/debugbroker/debugbroker/tunnel"
 )
 
 const (
@@ -57,7 +60,12 @@ func (r *Resolver) kept(file, key string, make func() (answer, error)) (answer, 
 	}
 	fresh, err := make()
 	if err != nil {
-		return answer{}, err
+		return answer{}, explain(err, files.broken)
+	}
+	for _, why := range files.broken {
+		if r.binary != "" && errors.Is(why, fs.ErrPermission) { // ssh does without its main file then, and says nothing
+			fresh.notes = append(fresh.notes, "a file of the ssh configuration is not read: "+why.Error())
+		}
 	}
 	if fresh.files = files; files.dynamic {
 		fresh.until = time.Now().Add(dynamicFor)
@@ -106,11 +114,27 @@ func (r *Resolver) run(ctx context.Context, file string, d destination, env []st
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("ssh -G %s: %w", d.host, ctx.Err())
 	case err != nil:
-		return nil, fmt.Errorf("ssh -G %s: %w: %s", d.host, err, lastLine(stderr.buf.String()))
+		return nil, fmt.Errorf("%w: ssh -G %s: %w: %s", errRefused, d.host, err, lastLines(stderr.buf.String()))
+	case stdout.over:
+		return nil, fmt.Errorf("ssh -G %s: it prints more than %d MiB", d.host, maxAskOutput>>20)
 	}
 	values := parseSettings(stdout.buf.String())
 	dropFalseDynamic(values)
 	return values, nil
+}
+
+// errRefused says that ssh takes the configuration not at all.
+var errRefused = errors.New("ssh refuses the configuration")
+
+// explain says why the configuration is refused where its files show it: what ssh prints is for people, and names no way out.
+func explain(err error, broken []error) error {
+	var hinted *tunnel.HintedError
+	for _, why := range broken {
+		if errors.Is(err, errRefused) && errors.As(why, &hinted) {
+			return why
+		}
+	}
+	return err
 }
 
 // parseSettings reads the output of `ssh -G`: a name and a value on each line.
@@ -129,20 +153,29 @@ func parseSettings(text string) settings {
 	return values
 }
 
-// lastLine is where ssh says what it did not like; `%q` keeps what a file may hold from the terminal.
-func lastLine(text string) string {
+// lastLines are where ssh says what it did not like, and that it ends for it. Quoting keeps what a file may hold from the terminal.
+func lastLines(text string) string {
+	const most = 200 // bytes of each
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	quoted := strconv.Quote(strings.TrimSpace(lines[len(lines)-1]))
-	return quoted[1 : len(quoted)-1]
+	lines = slices.Clone(lines[max(0, len(lines)-2):])
+	for i, line := range lines {
+		line = strings.TrimSpace(line)
+		quoted := strconv.Quote(line[:min(len(line), most)])
+		lines[i] = quoted[1 : len(quoted)-1]
+	}
+	return strings.Join(lines, "; ")
 }
 
 // bounded keeps the first maxAskOutput bytes.
-type bounded struct{ buf bytes.Buffer }
+type bounded struct {
+	buf  bytes.Buffer
+	over bool // there were more
+}
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := maxAskOutput - b.buf.Len(); room > 0 {
-		b.buf.Write(p[:min(room, len(p))])
-	}
+	room := maxAskOutput - b.buf.Len()
+	b.over = b.over || room < len(p)
+	b.buf.Write(p[:min(max(room, 0), len(p))])
 	return len(p), nil
 }
 

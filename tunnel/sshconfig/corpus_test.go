@@ -153,7 +153,15 @@ func newPair(t testing.TB, ssh string) *pair {
 	return p
 }
 
-func (p *pair) native(t testing.TB, file string, d destination, mayRun bool) (reading, []string) {
+// reporter is what a test and a rapid one have in common.
+type reporter interface {
+	Helper()
+	Context() context.Context
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func (p *pair) native(t reporter, file string, d destination, mayRun bool) (reading, []string) {
 	t.Helper()
 	env := corpusEnv()
 	n := &native{account: p.resolver.user, d: d, environ: env, env: environment(env), usual: p.usual, mayRun: mayRun}
@@ -173,7 +181,7 @@ func (p *pair) ssh(ctx context.Context, file string, d destination) (reading, er
 	return reading{hop, jumps}, err
 }
 
-func (p *pair) read(t testing.TB, values settings, d destination) reading {
+func (p *pair) read(t reporter, values settings, d destination) reading {
 	t.Helper()
 	hop, jumps, err := makeHop(d, values, p.base, newExpander(p.resolver.user, d, values, corpusEnv()))
 	if err != nil {
@@ -184,7 +192,7 @@ func (p *pair) read(t testing.TB, values settings, d destination) reading {
 
 // diffReadings tells where the two differ, but for the identities that are tried by default, which versions of ssh differ in, and an
 // algorithm that the other side's list may have without our knowing.
-func diffReadings(t testing.TB, name string, native, ssh reading) {
+func diffReadings(t reporter, name string, native, ssh reading) {
 	t.Helper()
 	if !slices.Equal(native.jumps, ssh.jumps) {
 		t.Errorf("%s: ProxyJump: native %q, ssh %q", name, native.jumps, ssh.jumps)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/debugbroker/debugbroker/tunnel"
 )
 
 const (
@@ -26,18 +28,21 @@ var (
 	ErrPermissions = errors.New("the ssh configuration may be changed by others")
 
 	errTooLong = fmt.Errorf("it is longer than %d MiB", maxConfigFile>>20)
+	errMark    = errors.New("it begins with a byte-order mark")
 )
+
+const byteOrderMark = "\ufeff"
 
 // walker is told of what ssh reads, in the order in which ssh reads it. Any function may be nil.
 type walker struct {
 	home    string
 	include func(pattern string) string // fills in an Include's tokens; nil leaves them
 
-	source func(path string)            // a file, or the directory of an Include's pattern: before it is read
-	enter  func()                       // a file begins
-	leave  func()                       // and has ended
-	line   func(configLine)             // all but Include
-	broken func(path string, err error) // a file cannot be read, or not wholly; one that is not there is no error
+	source func(path string) // a file, or the directory of an Include's pattern: before it is read
+	enter  func()            // a file begins
+	leave  func()            // and has ended
+	line   func(configLine)  // all but Include
+	broken func(error)       // a file cannot be read, or not as it stands; one that is not there is no error
 
 	files int
 	stack []string
@@ -68,13 +73,17 @@ func walkConfig(file string, w *walker) {
 func (w *walker) walk(path string, s scope) {
 	switch w.files++; {
 	case slices.Contains(w.stack, path):
-		w.fail(path, fmt.Errorf("%w: %s", ErrInclude, strings.Join(append(w.stack, path), " includes ")))
+		way := strings.Join(append(slices.Clone(w.stack), path), " includes ")
+		w.fail(&tunnel.HintedError{
+			Err:  fmt.Errorf("%w: %s", ErrInclude, way),
+			Hint: "take the Include that leads back out of " + w.stack[len(w.stack)-1],
+		})
 		return
 	case len(w.stack) > maxInclude:
-		w.fail(path, fmt.Errorf("%w: %d files deep", ErrInclude, len(w.stack)))
+		w.fail(fmt.Errorf("%w: %s is %d files deep", ErrInclude, path, len(w.stack)))
 		return
 	case w.files > maxConfigFiles:
-		w.fail(path, fmt.Errorf("%w: more than %d files", ErrInclude, maxConfigFiles))
+		w.fail(fmt.Errorf("%w: %s is one more than %d files", ErrInclude, path, maxConfigFiles))
 		return
 	}
 	if w.source != nil {
@@ -83,7 +92,7 @@ func (w *walker) walk(path string, s scope) {
 	text, err := readConfig(path, s.mine)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			w.fail(path, err)
+			w.fail(err)
 		}
 		if !errors.Is(err, errTooLong) {
 			return
@@ -94,7 +103,11 @@ func (w *walker) walk(path string, s scope) {
 		w.enter()
 	}
 	number := 0
-	for raw := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
+	text, marked := strings.CutPrefix(text, byteOrderMark)
+	if marked {
+		w.fail(&tunnel.HintedError{Err: fmt.Errorf("%s: %w", path, errMark), Hint: "ssh takes the mark for a part of the first line: save " + path + " without it"})
+	}
+	for raw := range strings.Lines(text) {
 		number++
 		line, ok := parseLine(raw)
 		if !ok {
@@ -115,9 +128,9 @@ func (w *walker) walk(path string, s scope) {
 	w.stack = w.stack[:len(w.stack)-1]
 }
 
-func (w *walker) fail(path string, err error) {
+func (w *walker) fail(err error) {
 	if w.broken != nil {
-		w.broken(path, err)
+		w.broken(err)
 	}
 }
 
@@ -128,7 +141,7 @@ func (w *walker) included(pattern string, s scope) {
 	switch {
 	case strings.HasPrefix(pattern, "~"):
 		if !s.user {
-			w.fail(pattern, errors.New("the system's configuration cannot include a file below a home"))
+			w.fail(fmt.Errorf("include %s: the system's configuration cannot name a home", pattern))
 			return
 		}
 		pattern = (&expander{home: w.home}).tilde(pattern)
@@ -181,6 +194,9 @@ func glob(pattern string) []string {
 // readConfig reads a file. mine refuses one that others may write, as ssh does (readconf.c, read_config_file_depth).
 func readConfig(path string, mine bool) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would hold us up
+	if errors.Is(err, fs.ErrPermission) {
+		return "", &tunnel.HintedError{Err: err, Hint: "make it readable for " + currentAccount().name + ": " + path}
+	}
 	if err != nil {
 		return "", err
 	}
@@ -202,7 +218,7 @@ func readConfig(path string, mine bool) (string, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
 	if len(data) > maxConfigFile {
-		return string(data[:maxConfigFile]), errTooLong
+		return string(data[:maxConfigFile]), fmt.Errorf("read %s: %w", path, errTooLong)
 	}
 	return string(data), err
 }
@@ -213,10 +229,16 @@ func checkOwner(path string, info fs.FileInfo) error {
 		return nil
 	}
 	if stat.Uid != 0 && int(stat.Uid) != os.Getuid() {
-		return fmt.Errorf("%w: %s belongs to uid %d", ErrPermissions, path, stat.Uid)
+		return &tunnel.HintedError{
+			Err:  fmt.Errorf("%w: %s belongs to uid %d", ErrPermissions, path, stat.Uid),
+			Hint: fmt.Sprintf("have it belong to you: chown %d %s", os.Getuid(), path),
+		}
 	}
 	if info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%w: %s has mode %04o", ErrPermissions, path, info.Mode().Perm())
+		return &tunnel.HintedError{
+			Err:  fmt.Errorf("%w: %s has mode %04o", ErrPermissions, path, info.Mode().Perm()),
+			Hint: "chmod go-w " + path,
+		}
 	}
 	return nil
 }

@@ -22,6 +22,8 @@ func harmless(text string) string {
 			continue
 		case strings.Contains(bare, "user") && strings.ContainsAny(bare, "%$"): // User has tokens or not
 			continue
+		case strings.Contains(bare, "!final"): // it asks for the final pass, or not
+			continue
 		case strings.Contains(bare, "localnetwork"), strings.Contains(bare, "tagged"), strings.Contains(bare, "version"), strings.Contains(bare, "sessiontype"):
 			continue
 		case strings.Contains(bare, "proxyjump") && len(strings.Fields(bare)) > 2: // before 9.6 ssh took a jump host with blanks in it

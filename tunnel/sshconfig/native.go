@@ -2,6 +2,7 @@ package sshconfig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,7 +26,8 @@ type native struct {
 	wantFinal bool
 	blocks    []block
 	notes     []string
-	left      int // lines left out that notes has no room for
+	refused   error // ssh would go no further, and for a reason that is no slip
+	left      int   // lines left out that notes has no room for
 }
 
 // block is what applies at a place in a file.
@@ -89,11 +91,14 @@ func (n *native) pass(ctx context.Context, file string) error {
 				n.line(ctx, l)
 			}
 		},
-		broken: func(path string, err error) {
-			n.note(fmt.Sprintf("%s is not read: %v", strconv.Quote(path), err))
+		broken: func(err error) {
+			if errors.Is(err, ErrPermissions) {
+				n.refused = err
+			}
+			n.note("the ssh configuration is not read as it stands: " + err.Error())
 		},
 	})
-	return ctx.Err()
+	return errors.Join(ctx.Err(), n.refused)
 }
 
 func (n *native) line(ctx context.Context, l configLine) {

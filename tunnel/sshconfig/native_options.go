@@ -10,80 +10,14 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// form is how an option's arguments are read, and printed as `ssh -G` does.
-type form int
-
-const (
-	formText    form = iota // one argument
-	formWord                // one argument out of a few words
-	formNumber              // one number
-	formTime                // 90, 1m, none
-	formCommand             // the rest of the line, as it stands
-	formJump                // the rest of the line, without a comment
-	formWords               // any number of arguments; the first line that has some counts
-	formEach                // one argument, and each line counts
-	formSetEnv              // any number of NAME=value; the first line that has some counts
-	formSendEnv             // any number of patterns, or with - before them those that no longer count
-	formForward             // each line counts
-	formAgent               // a socket, a variable's name, or a word
-	formKeys                // AddKeysToAgent
-	formRekey               // RekeyLimit
-	formMask                // StreamLocalBindMask
-	formNames               // algorithms, perhaps with +, - or ^
-	formNone                // read by ssh, and nothing to us
-)
-
-var (
-	onOff      = []string{"yes", "no", "true", "false"}
-	onOffAsk   = append([]string{"ask"}, onOff...)
-	ownOptions = map[string]form{
-		"addkeystoagent": formKeys, "bindaddress": formText, "bindinterface": formText, "certificatefile": formEach, "channeltimeout": formWords,
-		"connectionattempts": formNumber, "connecttimeout": formTime, "controlpath": formText, "forwardagent": formAgent, "globalknownhostsfile": formWords,
-		"hostkeyalias": formText, "hostname": formText, "identityagent": formAgent, "identityfile": formEach, "ignoreunknown": formText,
-		"knownhostscommand": formCommand, "localcommand": formCommand, "numberofpasswordprompts": formNumber, "permitremoteopen": formWords,
-		"pkcs11provider": formText, "port": formNumber, "preferredauthentications": formText, "proxycommand": formCommand, "proxyjump": formJump,
-		"refuseconnection": formText, "rekeylimit": formRekey, "remotecommand": formCommand, "requiredrsasize": formNumber, "revokedhostkeys": formWords, "securitykeyprovider": formText,
-		"sendenv": formSendEnv, "serveralivecountmax": formNumber, "serveraliveinterval": formTime, "setenv": formSetEnv, "streamlocalbindmask": formMask,
-		"tag": formText, "user": formText, "userknownhostsfile": formWords,
-		"dynamicforward": formForward, "localforward": formForward, "remoteforward": formForward,
-		"casignaturealgorithms": formNames, "ciphers": formNames, "hostkeyalgorithms": formNames, "kexalgorithms": formNames, "macs": formNames,
-		"pubkeyacceptedalgorithms": formNames,
-		"canonicaldomains":         formWords, "canonicalizepermittedcnames": formWords,
-
-		"canonicalizemaxdots": formNone, "cipher": formNone, "compressionlevel": formNone, "controlpersist": formNone, "enableescapecommandline": formNone,
-		"escapechar": formNone, "fallbacktorsh": formNone, "fingerprinthash": formNone, "forwardx11timeout": formNone, "globalknownhostsfile2": formNone,
-		"hostbasedacceptedalgorithms": formNone, "ipqos": formNone, "kbdinteractivedevices": formNone, "logfacility": formNone, "loglevel": formNone,
-		"logverbose": formNone, "obscurekeystroketiming": formNone, "protocol": formNone, "rhostsauthentication": formNone, "rhostsrsaauthentication": formNone,
-		"rsaauthentication": formNone, "syslogfacility": formNone, "tunneldevice": formNone, "userknownhostsfile2": formNone,
-		"useprivilegedport": formNone, "useroaming": formNone, "usersh": formNone, "versionaddendum": formNone, "warnweakcrypto": formNone, "xauthlocation": formNone,
-		"afstokenpassing": formNone, "kerberosauthentication": formNone, "kerberostgtpassing": formNone,
-		"gssapikexalgorithms": formNone, "gssapiclientidentity": formNone, "gssapiserveridentity": formNone,
-	}
-	ownWords = map[string][]string{
-		"addressfamily": {"any", "inet", "inet6"}, "batchmode": onOff, "canonicalizefallbacklocal": onOff, "canonicalizehostname": append([]string{"always"}, onOff...),
-		"checkhostip": onOff, "clearallforwardings": onOff, "compression": {"yes", "no"}, "controlmaster": append([]string{"auto", "ask", "autoask"}, onOff...),
-		"enablesshkeysign": onOff, "exitonforwardfailure": onOff, "forkafterauthentication": onOff, "forwardx11": onOff, "forwardx11trusted": onOff,
-		"gatewayports": onOff, "gssapiauthentication": onOff, "gssapidelegatecredentials": onOff, "gssapikeyexchange": onOff,
-		"gssapirenewalforcesrekey": onOff, "gssapitrustdns": onOff, "hashknownhosts": onOff, "hostbasedauthentication": onOff,
-		"identitiesonly": onOff, "kbdinteractiveauthentication": onOff, "nohostauthenticationforlocalhost": onOff, "passwordauthentication": onOff,
-		"permitlocalcommand": onOff, "proxyusefdpass": onOff, "pubkeyauthentication": append([]string{"unbound", "host-bound"}, onOff...),
-		"requesttty": append([]string{"force", "auto"}, onOff...), "sessiontype": {"none", "subsystem", "default"}, "stdinnull": onOff,
-		"streamlocalbindunlink": onOff, "stricthostkeychecking": append([]string{"off", "accept-new"}, onOffAsk...), "tcpkeepalive": onOff,
-		"tunnel": append([]string{"ethernet", "point-to-point"}, onOff...), "updatehostkeys": onOffAsk, "verifyhostkeydns": onOffAsk, "visualhostkey": onOff,
-	}
-)
-
 // set does what a line of an option says, where nothing has said it before. It returns what ssh would have against the line.
 func (n *native) set(l configLine) string {
 	name := l.keyword
 	if now, ok := renamed[name]; ok {
 		name = now
 	}
-	form, known := ownOptions[name]
-	words := ownWords[name]
+	form, known := formOf(name)
 	switch {
-	case words != nil:
-		form = formWord
 	case !known && matchList(name, lower(n.values.get("ignoreunknown"))):
 		return ""
 	case !known:
@@ -117,7 +51,7 @@ func (n *native) set(l configLine) string {
 	}
 	switch form {
 	case formWord:
-		if !slices.Contains(words, lower(arg)) {
+		if words := optionWords[name]; !slices.Contains(words, lower(arg)) {
 			return "it is none of " + strings.Join(words, ", ")
 		}
 		put(lower(arg))
@@ -268,7 +202,8 @@ func printKeys(args []string) (string, bool) {
 	return "", false
 }
 
-// algorithms makes the list that +, - and ^ change (kex.c, kex_assemble_names). Without ssh its defaults are not known: ours take their place.
+// algorithms makes the list that +, - and ^ change (kex.c, kex_assemble_names). Without ssh its defaults, and the order in which it knows the
+// names that a wildcard takes in, are not known: ours take their place.
 func (n *native) algorithms(name, arg string) string {
 	usual := n.usual[name]
 	names, all := strings.Split(arg[1:], ","), slices.Concat(usual, strings.Split(arg, ","))

@@ -19,6 +19,7 @@ type stamp struct {
 type stamps struct {
 	list    []stamp
 	dynamic bool // it depends on more than files
+	broken  []error
 }
 
 func (s stamps) equal(o stamps) bool {
@@ -33,7 +34,9 @@ func stampConfig(file, home string) stamps {
 	walkConfig(file, &walker{
 		home:   home,
 		source: func(path string) { s.list = append(s.list, stampOf(path)) },
-		broken: func(string, error) { s.dynamic = true }, // what lies behind is not seen
+		broken: func(err error) {
+			s.broken, s.dynamic = append(s.broken, err), true // what lies behind is not seen
+		},
 		include: func(pattern string) string {
 			if strings.ContainsAny(pattern, "%$") {
 				s.dynamic = true // which file it is depends on the host and the environment

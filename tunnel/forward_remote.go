@@ -1,0 +1,183 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// listenWait bounds the far side's answer to a request to listen.
+	listenWait = 15 * time.Second
+	// keepPortFor is how long a port that the far side chose is asked for again before another one will do. The sshd of a lost link holds it
+	// until it notices the loss.
+	keepPortFor = time.Minute
+	// longestRetry is the longest pause between requests to listen.
+	longestRetry = 30 * time.Second
+)
+
+// farPort is what a remote forward remembers from one link to the next.
+type farPort struct {
+	port int       // that the far side chose; 0 where it has not, or need not
+	held bool      // the far side has listened once
+	lost time.Time // when it last stopped to
+}
+
+// serveRemote keeps a far listener up: on each link anew, and while the far side refuses, ever more rarely.
+func (f *Forward) serveRemote(ctx context.Context) {
+	var memory farPort
+	pace := backoff.NewExponentialBackOff()
+	pace.MaxInterval = longestRetry
+	for ctx.Err() == nil {
+		link, err := f.via.Up(ctx)
+		if err != nil {
+			rest(ctx, time.Second) // whoever keeps the link says why it is not there; here only the pace matters
+			continue
+		}
+		select {
+		case <-f.anew: // what is about to happen
+		default:
+		}
+		l, err := f.listenFar(ctx, link, &memory)
+		if err == nil {
+			pace.Reset()
+			f.serveFar(ctx, link, l, &memory)
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, ErrLinkLost) {
+			f.setState(ForwardWaiting)
+		} else {
+			f.refused(err, memory)
+		}
+		pause := time.NewTimer(pace.NextBackOff())
+		select {
+		case <-pause.C:
+		case <-link.Done():
+			pace.Reset()
+		case <-f.anew:
+			pace.Reset()
+		case <-ctx.Done():
+		}
+		pause.Stop()
+	}
+}
+
+// refused shows that the far side does not listen. Where it has before, it is likely to again: the last link may still hold the place.
+func (f *Forward) refused(err error, memory farPort) {
+	state := ForwardFailed
+	if memory.held {
+		state = ForwardWaiting
+	}
+	f.failed(err)
+	f.setState(state)
+}
+
+func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*FarListener, error) {
+	asking, cancel := context.WithTimeout(ctx, listenWait)
+	defer cancel()
+	e := f.spec.Listen
+	if e.Path == "" && e.Port == 0 && time.Since(memory.lost) < keepPortFor {
+		e.Port = memory.port
+	}
+	l, err := link.Listen(asking, e, ListenOptions{Unlink: f.opts.Unlink || memory.held}) // what was held was ours
+	if err != nil {
+		return nil, err
+	}
+	memory.held = true
+	if f.spec.Listen.Port == 0 {
+		memory.port = l.Endpoint().Port
+	}
+	bound := l.Endpoint()
+	if bound.Host == "" && bound.Path == "" {
+		bound.Host = "localhost"
+	}
+	f.mu.Lock()
+	f.bound = bound
+	f.lastErr, f.lastAt = nil, time.Time{}
+	f.mu.Unlock()
+	f.setState(ForwardUp)
+	return l, nil
+}
+
+// serveFar serves a far listener until the link is lost, ctx ends, or a Restart.
+func (f *Forward) serveFar(ctx context.Context, link *Link, l *FarListener, memory *farPort) {
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	restarted := f.group.spawn(func() {
+		select {
+		case <-f.anew:
+			cancel()
+		case <-serving.Done():
+		}
+	})
+	for restarted {
+		in, err := l.Accept(serving)
+		if err != nil {
+			break
+		}
+		inner, leave, ok := f.enter(ctx)
+		if !ok || !f.group.spawn(func() { defer leave(); f.serveThere(inner, in) }) {
+			in.Refuse(ssh.ResourceShortage, "too many connections at once")
+		}
+	}
+	_ = l.Close()
+	if path := l.Endpoint().Path; path != "" && ctx.Err() != nil {
+		tidying, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWait)
+		defer cancel()
+		link.removeStaleFar(tidying, path)
+	}
+	memory.lost = time.Now()
+	if ctx.Err() == nil {
+		f.setState(ForwardWaiting)
+	}
+}
+
+// serveThere carries one connection that came in at the far side.
+func (f *Forward) serveThere(ctx context.Context, in *Incoming) {
+	if f.spec.socks() {
+		client, err := in.Take(ctx)
+		if err != nil {
+			f.failedUnless(ctx, err)
+			return
+		}
+		stop := context.AfterFunc(ctx, func() { reset(client) })
+		defer stop()
+		f.serveSocks(ctx, client, f.dialNear, func(near net.Conn) { f.carry(ctx, near, client) })
+		return
+	}
+	network, address := f.spec.Target.dialled()
+	near, err := f.dialNear(ctx, network, address)
+	if err != nil {
+		in.Refuse(ssh.ConnectionFailed, bare(err).Error())
+		f.failedUnless(ctx, err)
+		return
+	}
+	far, err := in.Take(ctx)
+	if err != nil {
+		reset(near)
+		f.failedUnless(ctx, err)
+		return
+	}
+	f.carry(ctx, near, far)
+}
+
+// dialNear connects from here.
+func (f *Forward) dialNear(ctx context.Context, network, address string) (net.Conn, error) {
+	if err := f.loops(network, address); err != nil {
+		return nil, err
+	}
+	d := net.Dialer{Timeout: nearWait}
+	near, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	return near, nil
+}
