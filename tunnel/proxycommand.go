@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -19,7 +20,7 @@ type proxyConn struct {
 	*helper
 	in, out *os.File // what is written to it, what is read from it
 	close   sync.Once
-	over    atomic.Bool // it has closed its output
+	over    atomic.Bool // it has closed its input or output
 }
 
 // proxyCommand starts the ProxyCommand of a hop as ssh does (sshconnect.c, ssh_proxy_connect): by the user's shell, which becomes the program.
@@ -81,13 +82,26 @@ func userShell(environ []string) string {
 
 func (p *proxyConn) Read(b []byte) (int, error) {
 	n, err := p.out.Read(b)
-	if err != nil && !errors.Is(err, os.ErrClosed) {
-		p.over.Store(true)
-	}
-	return n, err
+	return n, p.heed(err)
 }
 
-func (p *proxyConn) Write(b []byte) (int, error) { return p.in.Write(b) }
+func (p *proxyConn) Write(b []byte) (int, error) {
+	n, err := p.in.Write(b)
+	return n, p.heed(err)
+}
+
+// heed notes that the program has hung up, and takes off what package os puts around the reason: the name of a pipe.
+func (p *proxyConn) heed(err error) error {
+	if err == nil || errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	p.over.Store(true)
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
 
 // Close hangs up and lets the program end, without waiting.
 func (p *proxyConn) Close() error {
