@@ -29,7 +29,7 @@ var tunnelCodes = []struct {
 	{sshconfig.ErrBadName, api.CodeUsage, "give the host as ssh takes it: an alias, a name or an address, with user@ before it if need be"},
 	{sshconfig.ErrNoFile, api.CodeConfig, "BROKER_SSH_CONFIG or ssh_config in the configuration names it; after a change: brokerctl stop"},
 	{tunnel.ErrHostKey, api.CodeHostKey, "check the host's key with its administrator, then connect once with ssh to accept it"},
-	{tunnel.ErrAuth, api.CodeAuth, "see that `ssh HOST true` works without a question; keys with a passphrase need ssh-agent (ssh-add)"},
+	{tunnel.ErrAuth, api.CodeAuth, "see that `ssh HOST true` works; brokerctl auth HOST answers what the host asks"},
 	{tunnel.ErrHostUnresolvable, api.CodeUnresolvable, "check the name's spelling, and HostName in the ssh configuration"},
 	{tunnel.ErrForbidden, api.CodeForwarding, "the SSH server must allow forwarding: AllowTcpForwarding local (or yes) in its sshd_config"},
 	{tunnel.ErrLinkLost, api.CodeLinkLost, "open it again; what was started on the host is cleaned up at the next connect"},

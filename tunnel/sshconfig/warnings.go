@@ -24,7 +24,6 @@ var notHonoured = []struct {
 	{"proxyusefdpass", "ProxyUseFdpass", []string{"no"}},
 	{"remotecommand", "RemoteCommand", []string{"none"}},
 	{"sessiontype", "SessionType", []string{"default"}},
-	{"setenv", "SetEnv", nil},
 	{"tunnel", "Tunnel", []string{"no"}},
 	{"verifyhostkeydns", "VerifyHostKeyDNS", []string{"no"}},
 }
@@ -47,14 +46,9 @@ var pending = []struct {
 	say string
 	set func(*tunnel.Hop) bool
 }{
-	{"CertificateFile", func(h *tunnel.Hop) bool { return len(h.CertificateFiles) > 0 }},
-	{"ForwardAgent", func(h *tunnel.Hop) bool { return h.ForwardAgent != "" }},
 	{"LocalForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardLocal) }},
 	{"RemoteForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardRemote) }},
 	{"DynamicForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardSocks) }},
-	{"PubkeyAcceptedAlgorithms", func(h *tunnel.Hop) bool { return len(h.PubkeyAcceptedAlgorithms) > 0 }},
-	{"PubkeyAuthentication", func(h *tunnel.Hop) bool { return h.PubkeyAuthentication != "" }},
-	{"PreferredAuthentications", func(h *tunnel.Hop) bool { return len(h.PreferredAuthentications) > 0 }},
 }
 
 func forwarded(h *tunnel.Hop, kind tunnel.ForwardKind) bool {
@@ -66,6 +60,9 @@ func warnings(hop *tunnel.Hop, values settings, base *baseline) []string {
 	var list []string
 	if hop.StrictHostKeyChecking == "no" {
 		list = append(list, "StrictHostKeyChecking no accepts unknown host keys only: one that has changed, or is revoked, is refused")
+	}
+	if hop.ForwardAgent != "" {
+		list = append(list, "ForwardAgent is not honoured: no agent is forwarded because ssh's configuration asks for it")
 	}
 	for _, field := range pending {
 		if field.set(hop) {
