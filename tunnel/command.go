@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,13 @@ func (c *Conn) exec(ctx context.Context, line string, onEnd func(opened bool)) (
 		if !c.group.spawn(func() { cmd.serve(requests); end(true) }) {
 			end(true)
 			return nil, ErrLinkLost
+		}
+		for _, variable := range c.hop.SetEnv { // RFC 4254, section 6.4. As ssh, we do not ask whether the server has done it.
+			name, value, _ := strings.Cut(variable, "=")
+			if _, err := channel.SendRequest("env", false, ssh.Marshal(&struct{ Name, Value string }{name, value})); err != nil {
+				_ = channel.Close()
+				return nil, err
+			}
 		}
 		ok, err := channel.SendRequest("exec", true, ssh.Marshal(&struct{ Line string }{line}))
 		switch {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/crypto/ssh"
@@ -16,7 +15,7 @@ import (
 // at the same time.
 type Conn struct {
 	hop  *Hop
-	ssh  ssh.Conn
+	ssh  *turns
 	wire *wire
 	via  *Conn // the connection to the hop before, ours alone; nil where wire is a socket
 
@@ -29,12 +28,11 @@ type Conn struct {
 	mu    sync.Mutex
 	cause error // why the connection ends: the first reason given counts
 
-	pingMu  sync.Mutex
-	pinging chan struct{} // closed when the ping under way is answered; nil where there is none
+	ping pinger
 }
 
 func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, log hclog.Logger) *Conn {
-	c := &Conn{hop: hop, ssh: client, wire: w, done: make(chan struct{})}
+	c := &Conn{hop: hop, ssh: newTurns(client), wire: w, done: make(chan struct{}), ping: pinger{answered: make(chan struct{})}}
 	c.far.log = log.With("host", hop.name())
 	// x/crypto has one read loop for all: a queue that nobody serves stops every channel.
 	c.group.spawn(func() { ssh.DiscardRequests(requests) })
@@ -116,50 +114,6 @@ func (c *Conn) lossOr(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %s: %w", ErrLinkLost, c.hop.name(), err)
-}
-
-// Ping asks the server for an answer (keepalive@openssh.com, as ssh's ServerAlive does) and returns how long that took. Where
-// one Ping is under way already, another waits for the same answer, and the time is what was left of it.
-func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
-	began := time.Now()
-	answer := c.startPing()
-	if answer == nil {
-		return 0, c.lossOr(ErrLinkLost)
-	}
-	select {
-	case <-answer:
-		if c.lost() {
-			return 0, c.lossOr(ErrLinkLost)
-		}
-		return time.Since(began), nil
-	case <-c.done:
-		return 0, c.lossOr(ErrLinkLost)
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-}
-
-// startPing sends a request unless one waits for its answer. x/crypto's SendRequest has no time limit and holds a lock, so
-// that a second one would only queue behind it; it ends with the connection.
-func (c *Conn) startPing() <-chan struct{} {
-	c.pingMu.Lock()
-	defer c.pingMu.Unlock()
-	if c.pinging != nil {
-		return c.pinging
-	}
-	answer := make(chan struct{})
-	started := c.group.spawn(func() {
-		_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer too
-		c.pingMu.Lock()
-		c.pinging = nil
-		c.pingMu.Unlock()
-		close(answer)
-	})
-	if !started {
-		return nil
-	}
-	c.pinging = answer
-	return answer
 }
 
 // Dial connects from the server to an address there: network "tcp" with host:port, or "unix" with a socket's path. See stream

@@ -170,6 +170,20 @@ func TestProxyJump(t *testing.T) {
 	})
 }
 
+func TestSetEnv(t *testing.T) {
+	_, hop := testBox(t, "AcceptEnv GREETING EMPTY")
+	hop.SetEnv = []string{"GREETING=a  b=c; $(id) 'd'", "EMPTY=", "REFUSED=x"}
+	conn, err := (&Dialer{}).Dial(t.Context(), NewTarget([]Hop{hop}), Caller{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	out, exit := runCommand(t, newTestLink(t, conn), `echo "$GREETING|${EMPTY-unset}|${REFUSED-unset}"`)
+	if want := "a  b=c; $(id) 'd'||unset\n"; out != want || exit != (Exit{}) {
+		t.Errorf("got %q, %+v, want %q", out, exit, want)
+	}
+}
+
 func TestTargetKey(t *testing.T) {
 	base := Hop{Alias: "a", HostName: "h", User: "u", IdentityFiles: []string{"/k"}}
 	same, other := base, base

@@ -8,7 +8,8 @@
 // turns a Target into a Conn, one authenticated SSH connection. A Link holds the Conns to one Target that are in use at the
 // same time (sshd allows only MaxSessions commands on each), watches that they live, and is the carrier over SSH. The Pool
 // hands out Hosts and shares one Link among all that go to the same Target. A Keeper keeps a Link up for what must outlast its
-// loss, which forwards do: it gets its Links from the Pool, one after the other.
+// loss, which forwards do: it gets its Links from the Pool, one after the other. Wakes notices that the machine has slept or that its
+// network is another one, and has the Pool probe its Links.
 //
 // Dialer.Diagnose goes the same way with the same code, and tells what it meets: a hopLook hears of each step (it is nil in a plain dial),
 // and a connLook tries on the last connection what the server allows. It shares nothing with the Pool.
@@ -30,10 +31,11 @@
 //
 // # Goroutines
 //
-//   - Pool.Run belongs to the caller, and so does each Keeper.Run. Each pooled link has one goroutine, which dials, then runs the
+//   - Pool.Run belongs to the caller, and so do Wakes.Run, which has one more goroutine that reads the system's news of the network, and
+//     each Keeper.Run. Each pooled link has one goroutine, which dials, then runs the
 //     Link, then forgets it.
-//   - Link.Run is that goroutine; beside it runs one keepalive loop for each Conn, and one short-lived guard for each further
-//     dial.
+//   - Link.Run is that goroutine; beside it runs one keepalive loop for each Conn, one short-lived guard for each further dial, and
+//     for some seconds one for each Conn that is probed.
 //   - A Conn has six: three that x/crypto starts (reading, key exchange, sorting what is read), two that refuse what the
 //     server asks for unbidden, and one that waits for the end. Each command channel adds one, and one for each of its outputs
 //     that is read; each dialled stream adds two.
@@ -49,7 +51,8 @@
 // # Invariants
 //
 //   - Nothing waits without a bound: every operation ends with its context, with its own time limit, or with its Conn, and a
-//     Conn ends within ServerAliveInterval × (ServerAliveCountMax + 1) of the peer falling silent.
+//     Conn ends within ServerAliveInterval × (ServerAliveCountMax + 1) of the peer falling silent, though a request of ours may never be
+//     answered; and within 3 s of a Probe.
 //   - However many want a Target, there is one dial of it at a time. A Keeper whose host wants a person dials no more until one came.
 //   - Where nobody can be asked, no method that asks is begun, so that a server counts no failure.
 //   - A host key that known_hosts does not vouch for is refused. There is no switch.

@@ -23,6 +23,9 @@ const (
 	// staleDial is how old a dial must be for Pool.Probe to give it up: what it waits for may have been sent before the machine slept, or
 	// from an address that it has no more.
 	staleDial = 3 * time.Second
+	// openPatience is how long the server may take over a connection before the link is probed. It may take longer: the address may not answer
+	// it. But a dead link must be found out while who waits for the connection still does.
+	openPatience = 3 * time.Second
 )
 
 // ErrKeeperEnded says that the Keeper's Run has returned.
@@ -116,7 +119,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case errors.Is(err, ErrPoolClosed):
 			return err
 		case needsPerson(err):
-			k.log.Warn("a person is needed", "host", k.options.Name, "error", err)
+			k.log.Debug("waiting for a person", "host", k.options.Name, "error", err)
 			k.set(KeeperStatus{State: LinkNeedsAuth, Err: err}, nil)
 			k.idle(ctx, nil, nil)
 			continue
@@ -281,7 +284,8 @@ func (k *Keeper) Up(ctx context.Context) (*Link, error) {
 }
 
 // Dial connects from the host to an address there: network "tcp" with host:port, or "unix" with a socket's path. It waits for the link as
-// long as ctx allows, and where the link turns out to be dead before the connection is made, for the next one.
+// long as ctx allows, and where the link turns out to be dead before the connection is made, for the next one; that it is dead is found out
+// within 6 s.
 //
 // Errors are those of Up, and ErrForbidden, ErrFarDial and ErrLinkLost.
 func (k *Keeper) Dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -290,7 +294,9 @@ func (k *Keeper) Dial(ctx context.Context, network, address string) (net.Conn, e
 		if err != nil {
 			return nil, err
 		}
+		probe := time.AfterFunc(openPatience, func() { link.probe("a connection that was not answered") })
 		conn, err := link.dial(ctx, network, address)
+		probe.Stop()
 		if err == nil || !again || !errors.Is(err, ErrLinkLost) {
 			return conn, err
 		}

@@ -46,12 +46,12 @@ type Link struct {
 // member is one connection of a link. The link's mu guards its fields.
 type member struct {
 	conn     *Conn
-	sessions int       // commands that run, or are about to
-	served   bool      // a session was opened on it at some time
-	fullAt   time.Time // when it refused a session; zero where it has room as far as we know
-	idleFrom time.Time // when its last session ended
-	rtt      time.Duration
-	retired  bool // closed by us since nobody needs it: its end is no loss
+	sessions int           // commands that run, or are about to
+	served   bool          // a session was opened on it at some time
+	fullAt   time.Time     // when it refused a session; zero where it has room as far as we know
+	idleFrom time.Time     // when its last session ended
+	rtt      time.Duration // smoothed; 0 before the first answer
+	retired  bool          // closed by us since nobody needs it: its end is no loss
 }
 
 // newLink makes a link of its first connection. dialMore makes a further one to the same target. Run must be called.
@@ -140,7 +140,7 @@ func (l *Link) watch(m *member) {
 		case err == nil:
 			if missed == 0 { // else it is the rest of an older wait
 				l.mu.Lock()
-				m.rtt = rtt
+				m.rtt = smoothed(m.rtt, rtt)
 				l.mu.Unlock()
 			}
 			missed = 0
@@ -175,7 +175,17 @@ func (l *Link) report(m *member) {
 	}
 }
 
-// RTT is the last measured round trip over the first connection; 0 before the first measurement.
+// smoothed is a round trip after a further measurement, which counts for an eighth, as TCP has it (RFC 6298, 2.3): one answer that was held
+// up says little of the line.
+func smoothed(rtt, measured time.Duration) time.Duration {
+	if rtt == 0 {
+		return measured
+	}
+	return rtt + (measured-rtt)/8
+}
+
+// RTT is the round trip over the first connection, smoothed over its keepalives: what a question to the SSH server takes, so the way
+// through all hops is in it, and a server's slowness. It is 0 before the first answer.
 func (l *Link) RTT() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()

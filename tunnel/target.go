@@ -56,6 +56,9 @@ type Hop struct {
 	MACs                  []string // empty: our default
 	RekeyLimit            uint64   // bytes; 0: the cipher's default
 
+	// SetEnv are variables, NAME=value, that each command on the hop asks the server to set. It does only where its AcceptEnv lets it.
+	SetEnv []string
+
 	// ControlPath is where a ControlMaster of the user's may listen: tokens expanded; "" is nowhere.
 	ControlPath string
 
@@ -100,6 +103,7 @@ func (h *Hop) clone() Hop {
 	c.KexAlgorithms = slices.Clone(h.KexAlgorithms)
 	c.Ciphers = slices.Clone(h.Ciphers)
 	c.MACs = slices.Clone(h.MACs)
+	c.SetEnv = slices.Clone(h.SetEnv)
 	c.Forwards = slices.Clone(h.Forwards)
 	c.Warnings = slices.Clone(h.Warnings)
 	return c

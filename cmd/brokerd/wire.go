@@ -87,7 +87,8 @@ func run(ctx context.Context, o options) error {
 	if err := manager.tell(daemon.SdNotifyReady); err != nil {
 		return err
 	}
-	err = live(ctx, b, pool, l, func() {
+	wakes := tunnel.NewWakes(pool, log.Named("tunnel"))
+	err = live(ctx, b, pool, wakes, l, func() {
 		if err := manager.tell(daemon.SdNotifyStopping); err != nil {
 			log.Warn("ending, and systemd does not know", "error", err)
 		}
@@ -99,7 +100,7 @@ func run(ctx context.Context, o options) error {
 // live runs the parts until ctx is done or somebody asked the broker to stop. They end in order, however the end begins: sessions, then
 // the API, so that whoever waits for a session hears of its end, then the links, which the sessions need to clean up. ending is called
 // when the end begins.
-func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, l net.Listener, ending func()) error {
+func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, wakes *tunnel.Wakes, l net.Listener, ending func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
@@ -109,6 +110,7 @@ func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, l net.Listen
 
 	var links, parts errgroup.Group
 	links.Go(func() error { return pool.Run(poolCtx) })
+	links.Go(func() error { return wakes.Run(poolCtx) })
 	parts.Go(func() error {
 		defer stopAPI()
 		return b.Run(ctx)

@@ -31,6 +31,7 @@ const (
 	CloseInExec       Fault = "close-in-exec"       // closes the connection when the first command is asked for
 	HangExec          Fault = "hang-exec"           // never answers the request for a command
 	HangOpen          Fault = "hang-open"           // never answers the opening of a channel
+	HangGlobal        Fault = "hang-global"         // never answers a global request
 	RefuseTCP         Fault = "refuse-tcp"          // AllowTcpForwarding no
 	RefuseStreamLocal Fault = "refuse-stream-local" // AllowStreamLocalForwarding no
 )
@@ -161,7 +162,7 @@ func (s *Server) serveConn(ctx context.Context, tcp net.Conn) {
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(func() { answerGlobal(requests) })
+	running.Go(func() { answerGlobal(requests, s.cfg.Fault == HangGlobal) })
 	for nc := range channels {
 		if s.cfg.Fault == HangOpen {
 			continue
@@ -172,9 +173,9 @@ func (s *Server) serveConn(ctx context.Context, tcp net.Conn) {
 
 // answerGlobal answers keepalives as OpenSSH does: with a failure, which proves life as well as a success, and keeps clients from
 // believing in extensions that are not there.
-func answerGlobal(requests <-chan *ssh.Request) {
+func answerGlobal(requests <-chan *ssh.Request, hang bool) {
 	for r := range requests {
-		if r.WantReply {
+		if r.WantReply && !hang {
 			// An error says that the connection is over; the loop then ends too.
 			_ = r.Reply(false, nil)
 		}

@@ -279,6 +279,21 @@ func TestFaults(t *testing.T) {
 			t.Error("the command ran")
 		}
 	})
+	t.Run("hang global", func(t *testing.T) {
+		c := mustDial(t, sshserver.HangGlobal)
+		answered := make(chan error, 1)
+		go func() { _, _, err := c.SendRequest("keepalive@openssh.com", true, nil); answered <- err }()
+		if err := session(t, c).Run("true"); err != nil {
+			t.Error(err)
+		}
+		select {
+		case err := <-answered:
+			t.Errorf("the request was answered: %v", err)
+		default:
+		}
+		c.Close()
+		<-answered
+	})
 	t.Run("hang exec", func(t *testing.T) {
 		s := session(t, mustDial(t, sshserver.HangExec))
 		ended := make(chan error, 1)

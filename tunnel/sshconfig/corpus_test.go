@@ -165,7 +165,7 @@ func (p *pair) native(t reporter, file string, d destination, mayRun bool) (read
 	t.Helper()
 	env := corpusEnv()
 	n := &native{account: p.resolver.user, d: d, environ: env, env: environment(env), usual: p.usual, mayRun: mayRun}
-	found, err := n.evaluate(t.Context(), file)
+	found, err := n.evaluate(t.Context(), sources{file: file, home: p.resolver.user.home})
 	if err != nil {
 		t.Fatalf("native: %v", err)
 	}

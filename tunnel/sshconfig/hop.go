@@ -34,6 +34,7 @@ func makeHop(d destination, values settings, base *baseline, x *expander) (tunne
 		KexAlgorithms:       values.changed("kexalgorithms", base),
 		Ciphers:             values.changed("ciphers", base),
 		MACs:                values.changed("macs", base),
+		SetEnv:              values["setenv"],
 	}
 	if hop.ServerAliveInterval == 5*time.Minute && isYes(values.get("batchmode")) {
 		hop.ServerAliveInterval = 0 // Debian's ssh adds it to BatchMode; ours finds a dead peer sooner
@@ -71,8 +72,13 @@ func fillAuth(hop *tunnel.Hop, values settings, base *baseline, x *expander) {
 	if isYes(values.get("batchmode")) { // sshconnect2.c, authmethods: neither is tried
 		hop.PasswordAuthentication, hop.KbdInteractive = "no", "no"
 	}
-	if prompts, err := strconv.Atoi(values.get("numberofpasswordprompts")); err == nil && prompts != 3 {
-		hop.NumberOfPasswordPrompts = max(prompts, 0)
+	prompts, err := strconv.Atoi(values.get("numberofpasswordprompts"))
+	switch {
+	case err != nil || prompts == 3:
+	case prompts <= 0: // and nobody is ever asked
+		hop.PasswordAuthentication, hop.KbdInteractive = "no", "no"
+	default:
+		hop.NumberOfPasswordPrompts = prompts
 	}
 	hop.PubkeyAcceptedAlgorithms = values.changed("pubkeyacceptedalgorithms", base)
 	if word, rest, _ := strings.Cut(values.get("addkeystoagent"), " "); word != "" {

@@ -52,6 +52,7 @@ Host web1
   ConnectTimeout 1m
   ServerAliveInterval 20
   ServerAliveCountMax 2
+  SetEnv A=b "C=d e"
   LocalForward 8080 db:80
   ExitOnForwardFailure yes
   GatewayPorts yes
@@ -74,6 +75,7 @@ Host web1
 		KexAlgorithms: []string{"curve25519-sha256"}, Ciphers: []string{"aes256-ctr", "aes128-ctr"}, MACs: []string{"hmac-sha2-256"},
 		RekeyLimit: 1 << 30, ControlPath: me.home + "/.ssh/cm-bob@web1.example:2222",
 		UserKnownHostsFiles: []string{me.home + "/k", "/tmp/b c"}, GlobalKnownHostsFiles: []string{"/etc/g"},
+		SetEnv:         []string{"A=b", "C=d e"},
 		ConnectTimeout: 60e9, ServerAliveInterval: 20e9, ServerAliveCountMax: 2,
 		Forwards: []tunnel.ForwardSpec{
 			{Kind: tunnel.ForwardLocal, Listen: tunnel.Endpoint{Port: 8080}, Target: tunnel.Endpoint{Host: "db", Port: 80}},

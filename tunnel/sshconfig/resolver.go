@@ -34,7 +34,7 @@ type Options struct {
 
 // Resolver reads ssh configurations.
 type Resolver struct {
-	file   string
+	from   sources
 	binary string // "" reads the files natively
 	log    hclog.Logger
 	user   account
@@ -45,7 +45,8 @@ type Resolver struct {
 
 // NewResolver makes a Resolver. It reads nothing yet.
 func NewResolver(options Options) *Resolver {
-	r := &Resolver{file: options.File, binary: options.SSH, log: options.Log, user: currentAccount(), answers: make(map[string]answer)}
+	r := &Resolver{binary: options.SSH, log: options.Log, user: currentAccount(), answers: make(map[string]answer)}
+	r.from = sources{file: options.File, home: r.user.home, system: systemConfig}
 	if r.log == nil {
 		r.log = hclog.NewNullLogger()
 	}

@@ -24,7 +24,6 @@ var notHonoured = []struct {
 	{"proxyusefdpass", "ProxyUseFdpass", []string{"no"}},
 	{"remotecommand", "RemoteCommand", []string{"none"}},
 	{"sessiontype", "SessionType", []string{"default"}},
-	{"setenv", "SetEnv", nil},
 	{"tunnel", "Tunnel", []string{"no"}},
 	{"verifyhostkeydns", "VerifyHostKeyDNS", []string{"no"}},
 }
@@ -47,10 +46,8 @@ var pending = []struct {
 	say string
 	set func(*tunnel.Hop) bool
 }{
-	{"CertificateFile", func(h *tunnel.Hop) bool { return len(h.CertificateFiles) > 0 }},
 	{"KnownHostsCommand", func(h *tunnel.Hop) bool { return h.KnownHostsCommand != "" }},
 	{"RevokedHostKeys", func(h *tunnel.Hop) bool { return len(h.RevokedHostKeys) > 0 }},
-	{"ForwardAgent", func(h *tunnel.Hop) bool { return h.ForwardAgent != "" }},
 	{"BindAddress", func(h *tunnel.Hop) bool { return h.BindAddress != "" }},
 	{"BindInterface", func(h *tunnel.Hop) bool { return h.BindInterface != "" }},
 	{"ControlPath", func(h *tunnel.Hop) bool { return h.ControlPath != "" }},
@@ -61,10 +58,7 @@ var pending = []struct {
 	{"MACs", func(h *tunnel.Hop) bool { return len(h.MACs) > 0 }},
 	{"KexAlgorithms", func(h *tunnel.Hop) bool { return len(h.KexAlgorithms) > 0 }},
 	{"HostKeyAlgorithms", func(h *tunnel.Hop) bool { return len(h.HostKeyAlgorithms) > 0 }},
-	{"PubkeyAcceptedAlgorithms", func(h *tunnel.Hop) bool { return len(h.PubkeyAcceptedAlgorithms) > 0 }},
 	{"CASignatureAlgorithms", func(h *tunnel.Hop) bool { return len(h.CASignatureAlgorithms) > 0 }},
-	{"PubkeyAuthentication", func(h *tunnel.Hop) bool { return h.PubkeyAuthentication != "" }},
-	{"PreferredAuthentications", func(h *tunnel.Hop) bool { return len(h.PreferredAuthentications) > 0 }},
 	{"RekeyLimit", func(h *tunnel.Hop) bool { return h.RekeyLimit != 0 }},
 }
 
@@ -83,6 +77,9 @@ func warnings(hop *tunnel.Hop, values settings, base *baseline) []string {
 	switch hop.StrictHostKeyChecking {
 	case "no", "accept-new":
 		list = append(list, "StrictHostKeyChecking "+hop.StrictHostKeyChecking+" is not honoured: only known host keys are accepted")
+	}
+	if hop.ForwardAgent != "" {
+		list = append(list, "ForwardAgent is not honoured: no agent is forwarded because ssh's configuration asks for it")
 	}
 	for _, field := range pending {
 		if field.set(hop) {

@@ -1,0 +1,102 @@
+package tunnel
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The kernel's own news, in a network of the test's own.
+func TestWakesNetlink(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can make a network namespace")
+	}
+	runtime.LockOSThread() // and never unlocks: the thread ends with the test, in its namespace
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	namespace, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer namespace.Close()
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %q: %v\n%s", args, err, out)
+		}
+	}
+	probes := make(chan string, 10)
+	w := NewWakes(NewPool(PoolOptions{}), nil)
+	w.probe = func(reason string) { probes <- reason }
+	looked := make(chan struct{}, 100)
+	inner := w.network
+	w.network = func() string { defer func() { looked <- struct{}{} }(); return inner() }
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
+			ended <- err
+			return
+		}
+		ended <- w.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	}()
+	wait := func(what string, c <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-c:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("never: %s", what)
+		}
+	}
+	wantProbe := func(what string) {
+		t.Helper()
+		select {
+		case reason := <-probes:
+			if reason != "a change of the network" {
+				t.Errorf("%s: %q", what, reason)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s: nothing is heard of it", what)
+		}
+		for len(looked) > 0 {
+			<-looked
+		}
+	}
+	wait("the first look", looked)
+	ip("link", "set", "lo", "up") // the addresses that it gets are loopback
+	wait("a look at the loopback interface", looked)
+	ip("addr", "add", "192.0.2.1/24", "dev", "lo")
+	wantProbe("the first address")
+	ip("addr", "add", "192.0.2.9/24", "dev", "lo")
+	wantProbe("another address")
+	ip("route", "add", "default", "via", "192.0.2.2", "dev", "lo")
+	wantProbe("a default route")
+	ip("route", "add", "198.51.100.0/24", "via", "192.0.2.2", "dev", "lo") // as containers have them
+	wait("a look at another route", looked)
+	ip("route", "replace", "default", "via", "192.0.2.3", "dev", "lo")
+	wantProbe("another gateway")
+	ip("addr", "del", "192.0.2.9/24", "dev", "lo")
+	wantProbe("an address less")
+	ip("addr", "flush", "dev", "lo") // no network at all
+	wait("a look at no network", looked)
+	ip("addr", "add", "192.0.2.1/24", "dev", "lo")
+	wantProbe("the network's return")
+	select {
+	case reason := <-probes:
+		t.Errorf("one probe too many: %q", reason)
+	default:
+	}
+}
