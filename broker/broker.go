@@ -43,6 +43,7 @@ type Broker struct {
 	ledger   *ledger
 	forwards *forwards
 	events   events
+	prompts  prompts
 	tracker  Tracker // some session has changed
 	now      func() time.Time
 	stopping chan struct{} // somebody has asked for the daemon's end
@@ -61,6 +62,11 @@ func New(o Options) *Broker {
 	}
 	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.reportLeft, o.Log.Named("ledger"))
 	b.forwards = newForwards(o.Config, o.Store, o.Hosts, &b.events, o.Log.Named("forwards"))
+	o.Hosts.whenNeeded(func(name string, err error) {
+		b.events.add("", "needs-auth", hostLabel(name)+" needs a person (brokerctl auth "+name+"): "+err.Error())
+	})
+	o.Hosts.WhenAuthenticated(b.ledger.welcome)
+	o.Hosts.WhenAuthenticated(b.forwards.retry)
 	return b
 }
 
