@@ -42,6 +42,7 @@ type Broker struct {
 	info     api.DaemonInfo
 	ledger   *ledger
 	events   events
+	prompts  prompts
 	tracker  Tracker // some session has changed
 	now      func() time.Time
 	stopping chan struct{} // somebody has asked for the daemon's end
@@ -59,6 +60,10 @@ func New(o Options) *Broker {
 		now: time.Now, stopping: make(chan struct{}), over: make(chan struct{}), sessions: make(map[string]*session),
 	}
 	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.reportLeft, o.Log.Named("ledger"))
+	o.Hosts.whenNeeded(func(name string, err error) {
+		b.events.add("", "needs-auth", hostLabel(name)+" needs a person (brokerctl auth "+name+"): "+err.Error())
+	})
+	o.Hosts.WhenAuthenticated(b.ledger.welcome)
 	return b
 }
 

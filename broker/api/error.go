@@ -16,8 +16,8 @@ const (
 	CodeTraced         Code = "traced"          // another debugger has the process
 	CodeNoPermission   Code = "no-permission"   // the right to trace the process, or sudo, is missing on the remote
 	CodeUnknownSession Code = "unknown-session" // no session has this id
-	CodeEnded          Code = "ended"           // the session has ended already
-	CodeAuth           Code = "auth"            // the host refused our keys
+	CodeEnded          Code = "ended"           // the session, or the question, has ended already
+	CodeAuth           Code = "auth"            // the host refused our keys, or asks what only a person can answer
 	CodeHostKey        Code = "host-key"        // the host's key is unknown, changed or revoked
 	CodeUnresolvable   Code = "unresolvable"    // the name has no address
 	CodeUnreachable    Code = "unreachable"     // refused, timed out, no route
