@@ -186,13 +186,45 @@ func TestForwardRemotePortTaken(t *testing.T) {
 	defer taken.Close()
 	f := running(t, ForwardRemote, fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%s", portOf(taken), port), k, ForwardOptions{})
 	eventually(t, "it has failed", func() bool { return f.Status().State == ForwardFailed })
-	if s := f.Status(); !errors.Is(s.Err, ErrFarListen) || !strings.Contains(hintOf(s.Err), "taken") {
+	if s := f.Status(); !errors.Is(s.Err, ErrFarListen) || !strings.Contains(hintOf(s.Err), "taken") ||
+		!strings.Contains(s.Err.Error(), fmt.Sprintf("is process %d's", os.Getpid())) {
 		t.Errorf("Status = %+v (%s)", s, hintOf(s.Err))
 	}
 	taken.Close()
 	f.Restart()
 	if s := up(t, f).Status(); s.Err != nil {
 		t.Errorf("Status = %+v", s)
+	}
+}
+
+// sshd's GatewayPorts makes another address of what was asked for, and does not say so.
+func TestForwardRemoteGatewayPorts(t *testing.T) {
+	for _, test := range []struct{ setting, asked, bound, note string }{
+		{"no", "0", "localhost", ""},
+		{"no", "*:0", "localhost", "GatewayPorts is off"},
+		{"no", "192.0.2.1:0", "localhost", "GatewayPorts is off"},
+		{"no", "127.0.0.1:0", "127.0.0.1", ""},
+		{"clientspecified", "0", "localhost", ""},
+		{"clientspecified", "*:0", "*", ""},
+		{"yes", "0", "*", "others reach"},
+		{"yes", "*:0", "*", ""},
+	} {
+		t.Run(test.setting+" "+test.asked, func(t *testing.T) {
+			_, k, _ := keptBox(t, "GatewayPorts "+test.setting)
+			f := up(t, running(t, ForwardRemote, test.asked+":127.0.0.1:1", k, ForwardOptions{}))
+			link, err := k.Up(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.note != "" {
+				eventually(t, "it is noted", func() bool { return f.Status().Note != "" })
+			} else {
+				f.lookFar(t.Context(), link, f.Status().Listen) // once more: the first look may still be under way
+			}
+			if s := f.Status(); s.Listen.Host != test.bound || !strings.Contains(s.Note, test.note) || test.note == "" && s.Note != "" {
+				t.Errorf("Status = %+v", s)
+			}
+		})
 	}
 }
 
