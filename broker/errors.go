@@ -32,6 +32,7 @@ var tunnelCodes = []struct {
 	{tunnel.ErrAuth, api.CodeAuth, "see that `ssh HOST true` works; brokerctl auth HOST answers what the host asks"},
 	{tunnel.ErrHostUnresolvable, api.CodeUnresolvable, "check the name's spelling, and HostName in the ssh configuration"},
 	{tunnel.ErrForbidden, api.CodeForwarding, "the SSH server must allow forwarding: AllowTcpForwarding local (or yes) in its sshd_config"},
+	{tunnel.ErrFull, api.CodeForwarding, "close sessions there, or raise MaxSessions in the server's sshd_config"},
 	{tunnel.ErrLinkLost, api.CodeLinkLost, "open it again; what was started on the host is cleaned up at the next connect"},
 	{tunnel.ErrUnreachable, api.CodeUnreachable, "see that `ssh HOST` reaches it from here"},
 	{tunnel.ErrNoSuchFile, api.CodeNotFound, ""},

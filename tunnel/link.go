@@ -35,6 +35,9 @@ type Link struct {
 
 	dead    chan error    // the first connection that ended, to Run
 	growing chan struct{} // a token: one further connection is dialled at a time
+	grown   grown
+	queue   chan struct{} // a token: of the commands that wait for room, this one asks
+	freed   chan struct{} // tapped when a session has ended
 	group   group
 	ended   chan struct{} // closed once cause is set
 
@@ -59,6 +62,7 @@ func newLink(first *Conn, hop Hop, dialMore func(context.Context) (*Conn, error)
 	l := &Link{
 		log: log, dialMore: dialMore, interval: hop.ServerAliveInterval, count: hop.ServerAliveCountMax, idle: spareIdle,
 		dead: make(chan error, 1), growing: make(chan struct{}, 1), ended: make(chan struct{}),
+		queue: make(chan struct{}, 1), freed: make(chan struct{}, 1),
 	}
 	if l.interval <= 0 {
 		l.interval = defaultAliveInterval
