@@ -70,13 +70,10 @@ func (l *Link) Listen(ctx context.Context, e Endpoint, opts ListenOptions) (*Far
 	if opts.Unlink && e.Path != "" {
 		l.removeStaleFar(ctx, e.Path)
 	}
-	l.mu.Lock()
-	if len(l.members) == 0 {
-		defer l.mu.Unlock()
-		return nil, l.cause
+	first := l.first()
+	if first == nil {
+		return nil, l.Err()
 	}
-	first := l.members[0].conn
-	l.mu.Unlock()
 	return first.listen(ctx, e)
 }
 

@@ -101,6 +101,7 @@ type Forward struct {
 	state     string
 	bound     Endpoint
 	note      string
+	server    ProcessID // who listens for a remote forward at the far side, or did on the last link; zero where that is not known
 	total     uint64
 	lastErr   error
 	lastAt    time.Time

@@ -52,9 +52,13 @@ func (f *Forward) serveRemote(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if errors.Is(err, ErrLinkLost) {
+		switch {
+		case errors.Is(err, ErrFarListen) && f.endStaleServer(ctx, link):
+			pace.Reset()
 			f.setState(ForwardWaiting)
-		} else {
+		case errors.Is(err, ErrLinkLost):
+			f.setState(ForwardWaiting)
+		default:
 			f.refused(ctx, link, err, memory)
 		}
 		pause := time.NewTimer(pace.NextBackOff())
