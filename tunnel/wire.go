@@ -85,7 +85,12 @@ func (w *wire) receive(p []byte) (int, error) {
 	return n, err
 }
 
+// Write fails once reading has: x/crypto's mux.openChannel waits for ever where its request can still be sent after the reading loop has let go
+// of all channels.
 func (w *wire) Write(p []byte) (int, error) {
+	if w.failed.Load() {
+		return 0, net.ErrClosed
+	}
 	n, err := w.Conn.Write(p)
 	if err != nil {
 		w.fail()
