@@ -43,6 +43,7 @@ type Broker struct {
 	ledger   *ledger
 	forwards *forwards
 	events   events
+	prompts  prompts
 	tracker  Tracker // some session has changed
 	now      func() time.Time
 	stopping chan struct{} // somebody has asked for the daemon's end
@@ -60,7 +61,12 @@ func New(o Options) *Broker {
 		now: time.Now, stopping: make(chan struct{}), over: make(chan struct{}), sessions: make(map[string]*session),
 	}
 	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.reportLeft, o.Log.Named("ledger"))
-	b.forwards = newForwards(o.Store, o.Hosts, &b.events, o.Log.Named("forwards"))
+	b.forwards = newForwards(o.Config, o.Store, o.Hosts, &b.events, o.Log.Named("forwards"))
+	o.Hosts.whenNeeded(func(name string, err error) {
+		b.events.add("", "needs-auth", hostLabel(name)+" needs a person (brokerctl auth "+name+"): "+err.Error())
+	})
+	o.Hosts.WhenAuthenticated(b.ledger.welcome)
+	o.Hosts.WhenAuthenticated(b.forwards.retry)
 	return b
 }
 
@@ -71,7 +77,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { b.ledger.run(jctx) })
 	tasks.Go(func() { b.prune(jctx) })
-	tasks.Go(func() { b.forwards.takeSSHForwards(ctx, b.config) })
+	tasks.Go(func() { b.forwards.takeSSHForwards(ctx) })
 	tasks.Go(func() { b.forwards.run(ctx) })
 	<-ctx.Done()
 	b.Stop() // before the sessions are counted: from here on Open makes none

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -108,7 +109,7 @@ func (f *forward) run(ctx context.Context) {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = time.Second, bindAgain
 	for {
-		c, err := f.bind(ctx)
+		c, err := f.guarded(func() (carrier, error) { return f.bind(ctx) })
 		f.m.mu.Lock()
 		f.carrier, f.err = c, err
 		f.m.mu.Unlock()
@@ -116,14 +117,14 @@ func (f *forward) run(ctx context.Context) {
 		f.m.changed()
 		f.m.tracker.Bump()
 		if err == nil {
-			if err := c.Run(ctx); err == nil || ctx.Err() != nil {
+			_, err := f.guarded(func() (carrier, error) { return nil, c.Run(ctx) })
+			if ctx.Err() != nil {
 				return
-			} else { // it cannot listen any more
-				f.m.mu.Lock()
-				f.carrier, f.err = nil, err
-				f.m.mu.Unlock()
-				f.m.changed()
 			}
+			f.m.mu.Lock()
+			f.carrier, f.err = nil, cmp.Or(err, errNotCarried)
+			f.m.mu.Unlock()
+			f.m.changed()
 		}
 		timer := time.NewTimer(wait.NextBackOff())
 		select {
@@ -135,6 +136,20 @@ func (f *forward) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// errNotCarried is for a carrier that ended though nobody ended it.
+var errNotCarried = errors.New("the forward has ended by itself")
+
+// guarded makes a panic an error: it is the end of this forward, which then begins anew, and not of the daemon.
+func (f *forward) guarded(do func() (carrier, error)) (c carrier, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.m.log.Error("panic", "forward", f.name, "value", p, "stack", string(debug.Stack()))
+			c, err = nil, errPanic
+		}
+	}()
+	return do()
 }
 
 // bind makes the carrier and has it listen: on the port that was asked for, or the one that the forward had before, or a free one.

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/configs"
 	"github.com/debugbroker/debugbroker/store"
 	"github.com/debugbroker/debugbroker/tunnel"
 )
@@ -60,6 +61,7 @@ type carrier interface {
 // forwards owns the forwards. Each has a goroutine (forward.run), and each host that has any has another, which keeps its link up
 // (forwardHost). run waits for all of them.
 type forwards struct {
+	config  configs.Config
 	store   *store.Store
 	hosts   reach
 	carry   func(tunnel.ForwardSpec, tunnel.Via, tunnel.ForwardOptions) (carrier, error)
@@ -74,9 +76,9 @@ type forwards struct {
 	links  map[string]*forwardHost
 }
 
-func newForwards(st *store.Store, hosts reach, ev *events, log hclog.Logger) *forwards {
+func newForwards(cfg configs.Config, st *store.Store, hosts reach, ev *events, log hclog.Logger) *forwards {
 	return &forwards{
-		store: st, hosts: hosts, events: ev, log: log, dirty: make(chan struct{}, 1), links: make(map[string]*forwardHost),
+		config: cfg, store: st, hosts: hosts, events: ev, log: log, dirty: make(chan struct{}, 1), links: make(map[string]*forwardHost),
 		carry: func(spec tunnel.ForwardSpec, via tunnel.Via, o tunnel.ForwardOptions) (carrier, error) {
 			return tunnel.NewForward(spec, via, o)
 		},

@@ -13,7 +13,7 @@ import (
 )
 
 // recover enrolls the forwards that an earlier brokerd kept, and those of the configuration. run starts them.
-func (m *forwards) recover(cfg configs.Config) error {
+func (m *forwards) recover() error {
 	recs, err := m.store.Forwards()
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (m *forwards) recover(cfg configs.Config) error {
 			return fmt.Errorf("take up the forward %s: %w", r.Name, err)
 		}
 	}
-	for _, c := range cfg.Forwards {
+	for _, c := range m.config.Forwards {
 		_, kind, text := forwardOf(c)
 		spec, err := parseForward(kind, text)
 		if err != nil {
@@ -71,10 +71,10 @@ func CheckForwards(cfg configs.Config, path string) error {
 
 // takeSSHForwards keeps what the ssh configuration has as forwards of the hosts that the configuration wants them of. Reading it runs
 // programs, so it is done while brokerd answers already.
-func (m *forwards) takeSSHForwards(ctx context.Context, cfg configs.Config) {
+func (m *forwards) takeSSHForwards(ctx context.Context) {
 	var names []string
 	patterns := false
-	for _, h := range cfg.Hosts {
+	for _, h := range m.config.Hosts {
 		patterns = patterns || h.SSHForwards && h.Pattern()
 		if h.SSHForwards && !h.Pattern() {
 			names = append(names, h.Match)
@@ -86,7 +86,7 @@ func (m *forwards) takeSSHForwards(ctx context.Context, cfg configs.Config) {
 			m.log.Warn("list the hosts whose ssh configuration may have forwards", "error", err)
 		}
 		for _, name := range all {
-			if cfg.KeepsSSHForwards(name) {
+			if m.config.KeepsSSHForwards(name) {
 				names = append(names, name)
 			}
 		}

@@ -49,9 +49,9 @@ func (r *forwardRig) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.forwards = newForwards(st, r.hosts, &events{}, hclog.NewNullLogger())
+	r.forwards = newForwards(r.cfg, st, r.hosts, &events{}, hclog.NewNullLogger())
 	r.forwards.carry = r.ports.carry
-	if err := r.forwards.recover(r.cfg); err != nil {
+	if err := r.forwards.recover(); err != nil {
 		r.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -59,7 +59,7 @@ func (r *forwardRig) start() {
 	m := r.forwards
 	go func() {
 		defer close(over)
-		m.takeSSHForwards(ctx, r.cfg)
+		m.takeSSHForwards(ctx)
 		m.run(ctx)
 	}()
 	r.end = func() {

@@ -25,6 +25,10 @@ type Hosts struct {
 	facts  map[string]knownFacts    // by name
 
 	noStreamLocal map[string]bool // names of hosts whose unix sockets have turned out not to be reachable
+
+	needy         map[string]bool              // names of hosts whose last connect met what only a person can mend
+	needed        func(name string, err error) // hears when one becomes so
+	authenticated []func(name string)          // hear when a person has let us in, or has mended what kept us out
 }
 
 // factsAge is how long a host's facts are believed: login scripts and accounts change seldom, and asking costs a login shell.
@@ -43,6 +47,7 @@ func NewHosts(r *sshconfig.Resolver, p *tunnel.Pool, local func() tunnel.Host) *
 	return &Hosts{
 		resolver: r, pool: p, local: local,
 		known: make(map[string]tunnel.Target), facts: make(map[string]knownFacts), noStreamLocal: make(map[string]bool),
+		needy: make(map[string]bool), needed: func(string, error) {},
 	}
 }
 
@@ -62,8 +67,14 @@ func over(c, base api.Caller) api.Caller {
 }
 
 // Connect returns a Host; "" is this machine. The caller releases it. own is what the request brought, which counts more than what is
-// remembered of others. progress is told what is being waited for.
+// remembered of others. progress is told what is being waited for. Nobody is asked anything: a host that asks is an error that wraps
+// tunnel.ErrNeedsAuth.
 func (h *Hosts) Connect(ctx context.Context, name string, own api.Caller, progress func(string)) (tunnel.Host, error) {
+	return h.ConnectAsking(ctx, name, own, nil, progress)
+}
+
+// ConnectAsking is Connect for a request that somebody waits for, whom ask reaches; nil is nobody.
+func (h *Hosts) ConnectAsking(ctx context.Context, name string, own api.Caller, ask tunnel.Ask, progress func(string)) (tunnel.Host, error) {
 	if name == "" {
 		return h.local(), nil
 	}
@@ -75,7 +86,9 @@ func (h *Hosts) Connect(ctx context.Context, name string, own api.Caller, progre
 	h.mu.Lock()
 	h.known[name] = target
 	h.mu.Unlock()
-	return h.pool.Host(ctx, name, target, tunnel.Caller{AuthSock: caller.SSHAuthSock}, progress)
+	host, err := h.pool.Host(ctx, name, target, tunnel.Caller{AuthSock: caller.SSHAuthSock, Environ: environ(caller), Ask: ask}, progress)
+	h.note(name, err)
+	return host, err
 }
 
 // resolve reads the ssh configuration for a name. caller is what the request brought, over what is remembered of others.
@@ -89,8 +102,16 @@ func (h *Hosts) resolve(ctx context.Context, name string, own api.Caller) (targe
 
 // keep makes a keeper of the link to a host: each dial reads the ssh configuration anew.
 func (h *Hosts) keep(name string, changed func()) keeper {
-	return tunnel.NewKeeper(h.pool, tunnel.KeeperOptions{
-		Name: name, Changed: changed,
+	var k *tunnel.Keeper
+	k = tunnel.NewKeeper(h.pool, tunnel.KeeperOptions{
+		Name: name,
+		Changed: func() {
+			switch st := k.Status(); st.State {
+			case tunnel.LinkNeedsAuth, tunnel.LinkUp:
+				h.note(name, st.Err)
+			}
+			changed()
+		},
 		Resolve: func(ctx context.Context) (tunnel.Target, tunnel.Caller, error) {
 			target, caller, err := h.resolve(ctx, name, api.Caller{})
 			if err != nil {
@@ -102,6 +123,7 @@ func (h *Hosts) keep(name string, changed func()) keeper {
 			return target, tunnel.Caller{AuthSock: caller.SSHAuthSock}, nil
 		},
 	})
+	return k
 }
 
 // Facts tells what a connected host is, from memory where its link has not been lost since.

@@ -81,6 +81,9 @@ func (l *ledger) sweep(ctx context.Context, tries map[string]*attempt) time.Dura
 		if t.over || now.Sub(t.first) > janitorGiveUp {
 			continue
 		}
+		if l.hosts.NeedsAuth(name) {
+			continue // welcome tells when that has changed
+		}
 		if !now.Before(t.next) {
 			err := l.visit(ctx, name)
 			if err != nil {

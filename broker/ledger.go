@@ -96,6 +96,17 @@ func (l *ledger) abandon(e store.Entry) {
 	}
 }
 
+// welcome has the janitor look at a host again: a person has let us in.
+func (l *ledger) welcome(host string) {
+	l.mu.Lock()
+	l.fresh[host] = true
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
 // claim returns the entries of a host that nobody works on, and marks them as worked on.
 func (l *ledger) claim(host string) ([]store.Entry, error) {
 	all, err := l.store.Entries()

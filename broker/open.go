@@ -118,18 +118,22 @@ func nonEmpty(s string) []string {
 
 // connect gets the host, cleans up what earlier sessions left there, and learns what it is.
 func (s *session) connect(ctx context.Context, r *rig) error {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	var ask tunnel.Ask
+	if s.talk != nil {
+		ask = s.talk.ask
+	}
+	ctx, ask, cancel := patient(ctx, connectTimeout, ask)
 	defer cancel()
 	var err error
-	if r.host, err = s.b.hosts.Connect(ctx, s.req.Host, s.req.Caller, s.say); err != nil {
-		return err
+	if r.host, err = s.b.hosts.ConnectAsking(ctx, s.req.Host, s.req.Caller, ask, s.say); err != nil {
+		return late(ctx, err)
 	}
 	for _, w := range r.host.Warnings() {
 		s.warn(w)
 	}
 	s.say("looking at " + hostLabel(s.req.Host))
 	if r.facts, err = s.b.hosts.Facts(ctx, r.host); err != nil {
-		return err
+		return late(ctx, err)
 	}
 	if err := s.b.ledger.replay(ctx, r.host); err != nil {
 		s.log.Warn("clean up after earlier sessions", "error", err)

@@ -56,7 +56,7 @@ func (b *Broker) Recover() error {
 		}
 		b.events.add(rec.ID, "failed", v.Error.Message)
 	}
-	return b.forwards.recover(b.config)
+	return b.forwards.recover()
 }
 
 func decodeView(rec store.Session) (api.Session, error) {

@@ -149,6 +149,8 @@ func (b *Broker) Handler() http.Handler {
 	handle("GET /v1/hosts", b.serveHosts)
 	handle("POST /v1/processes", b.serveProcesses)
 	handle("POST /v1/doctor", b.serveDoctor)
+	handle("POST /v1/auth", b.serveAuth)
+	handle("POST /v1/prompts/{id}", b.serveAnswer)
 	handle("POST /v1/stop", func(w http.ResponseWriter, _ *http.Request) error {
 		reply(w, struct{}{})
 		b.Stop()

@@ -40,6 +40,9 @@ func (b *Broker) serveOpen(w http.ResponseWriter, r *http.Request) error {
 	out := newLines(w)
 	if err := out.send(api.OpenEvent{ID: s.id}); err != nil {
 		s.cancel(errCancelled)
+		if s.talk != nil {
+			s.talk.leave()
+		}
 		return nil
 	}
 	if err := s.narrate(r.Context(), out); err != nil {
@@ -59,9 +62,14 @@ func (b *Broker) serveOpen(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// narrate sends progress until the session has opened or failed to.
+// narrate sends progress, and what the host asks, until the session has opened or failed to.
 func (s *session) narrate(ctx context.Context, out *lines) error {
 	var last *string
+	var notices chan notice
+	if s.talk != nil {
+		notices = s.talk.notices
+		defer s.talk.leave()
+	}
 	for {
 		seen := s.tracker.Version()
 		if p := s.progress.Load(); p != last {
@@ -72,6 +80,10 @@ func (s *session) narrate(ctx context.Context, out *lines) error {
 		}
 		select {
 		case <-s.tracker.Changed(seen):
+		case n := <-notices:
+			if err := out.send(api.OpenEvent{Prompt: n.prompt, Withdrawn: n.withdrawn}); err != nil {
+				return err
+			}
 		case <-s.opened:
 			return nil
 		case <-ctx.Done():

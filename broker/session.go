@@ -34,6 +34,7 @@ type session struct {
 	said   int      // owned by run: where in out the server's present start begins
 	view   atomic.Pointer[api.Session]
 	held   atomic.Pointer[[]tunnel.ProcessID] // what is its own on its host: the debuggee as far as it is known, the debug server
+	talk   *interview                         // with whoever waits for it to open; nil where nobody can be asked
 	// progress is what an opening session waits for.
 	progress atomic.Pointer[string]
 	tracker  Tracker // view or progress has changed
@@ -68,6 +69,9 @@ func newSession(b *Broker, id string, req api.OpenRequest, a adapters.Adapter, c
 			Command: append([]string{}, req.Program...), Map: append([]api.PathMap{}, req.Map...),
 			Created: now, Expires: now.Add(req.TTL), Policy: "full", Reason: req.Reason, Warnings: []string{}, Left: []string{},
 		},
+	}
+	if req.CanPrompt {
+		s.talk = b.newInterview()
 	}
 	s.publish()
 	return s

@@ -18,12 +18,16 @@ type Conn struct {
 	ssh  *turns
 	wire *wire
 	via  *Conn // the connection to the hop before, ours alone; nil where wire is a socket
+	// master is the ControlPath of the ssh whose connection this is; "" where it is ours.
+	master string
+	slot   sync.Mutex // with a master: held while a session is opened, or is there for a Ping
 
 	how string // by what the server was convinced that it is us: "the key /home/me/.ssh/id_ed25519 and keyboard-interactive"
 
 	group group // all goroutines of the connection but those of x/crypto, which end with the wire
 	done  chan struct{}
 	far   farListeners
+	lent  lending
 
 	mu    sync.Mutex
 	cause error // why the connection ends: the first reason given counts
@@ -65,6 +69,7 @@ func (c *Conn) Err() error {
 func (c *Conn) Close() error {
 	c.abort(errors.New("closed here"))
 	c.group.wait()
+	c.wire.finish()
 	if c.via != nil {
 		return c.via.Close()
 	}

@@ -3,11 +3,13 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/debugbroker/debugbroker/integration/sshd"
+	"github.com/debugbroker/debugbroker/integration/sshserver"
 )
 
 // diagnosed is what Diagnose reported, a line each: "ok" or "FAIL", the check, what was found.
@@ -52,6 +54,19 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+// TestDiagnoseQuestions: what a server would ask is told, and nobody is asked.
+func TestDiagnoseQuestions(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "id")
+	newKey(t, "ed25519", key, "")
+	hop := serveSSH(t, sshserver.Config{AuthorizedKey: newKey(t, "ed25519", key+"2", "").PublicKey(), Password: func(string) bool { return true }}, key)
+	hints := ""
+	lines, err := diagnosed(t.Context(), t, []Hop{hop}, func(f Finding) { hints += f.Check + ": " + f.Hint + "\n" })
+	if !errors.Is(err, ErrNeedsAuth) || !contains(lines, "\nok password: the server offers to ask for a password\n") || !contains(lines, "\nFAIL key: "+key) ||
+		!contains(lines, "\nFAIL authentication: ") || !strings.Contains(hints, "authentication: brokerctl auth box") {
+		t.Errorf("%v\n%s\n%s", err, strings.Join(lines, "\n"), hints)
+	}
+}
+
 // TestDiagnoseInterrupted: the end of the context is no finding, and whoever ends it does not wait.
 func TestDiagnoseInterrupted(t *testing.T) {
 	s := runSSHD(t, sshd.Options{})
@@ -87,14 +102,16 @@ func TestDiagnoseLost(t *testing.T) {
 
 func TestIdentification(t *testing.T) {
 	for first, want := range map[string]string{
-		"SSH-2.0-OpenSSH_9.2p1 Debian\r\nrest":     "SSH-2.0-OpenSSH_9.2p1 Debian",
-		"hello\r\nSSH-2.0-x\r\n":                   "SSH-2.0-x",
-		"SSH-2.0-\x1b[2Jx\r\n":                     `SSH-2.0-\x1b[2Jx`,
-		"HTTP/1.1 400 Bad Request\r\n\r\n":         "",
-		"":                                         "",
-		"SSH-2.0-" + strings.Repeat("x", maxIdent): "SSH-2.0-" + strings.Repeat("x", 192) + "…",
+		"SSH-2.0-OpenSSH_9.2p1 Debian\r\nrest": "SSH-2.0-OpenSSH_9.2p1 Debian",
+		"hello\r\nSSH-2.0-x\r\n":               "SSH-2.0-x",
+		"SSH-2.0-\x1b[2Jx\r\n":                 `SSH-2.0-\x1b[2Jx`,
+		"HTTP/1.1 400 Bad Request\r\n\r\n":     "",
+		"":                                     "",
+		"SSH-2.0-" + strings.Repeat("x", maxFirstWords): "SSH-2.0-" + strings.Repeat("x", 192) + "…",
 	} {
-		if got := identification([]byte(first)); got != want {
+		var words firstWords
+		words.note([]byte(first))
+		if got := words.identification(); got != want {
 			t.Errorf("%q: %q, want %q", first, got, want)
 		}
 	}

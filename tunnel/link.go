@@ -35,6 +35,9 @@ type Link struct {
 
 	dead    chan error    // the first connection that ended, to Run
 	growing chan struct{} // a token: one further connection is dialled at a time
+	grown   grown
+	queue   chan struct{} // a token: of the commands that wait for room, this one asks
+	freed   chan struct{} // tapped when a session has ended
 	group   group
 	ended   chan struct{} // closed once cause is set
 
@@ -59,6 +62,7 @@ func newLink(first *Conn, hop Hop, dialMore func(context.Context) (*Conn, error)
 	l := &Link{
 		log: log, dialMore: dialMore, interval: hop.ServerAliveInterval, count: hop.ServerAliveCountMax, idle: spareIdle,
 		dead: make(chan error, 1), growing: make(chan struct{}, 1), ended: make(chan struct{}),
+		queue: make(chan struct{}, 1), freed: make(chan struct{}, 1),
 	}
 	if l.interval <= 0 {
 		l.interval = defaultAliveInterval
@@ -215,14 +219,21 @@ func (l *Link) Err() error {
 func (l *Link) done() <-chan struct{} { return l.Done() }
 func (l *Link) err() error            { return l.Err() }
 
+// first is the connection over which forwards go; nil where the link has ended.
+func (l *Link) first() *Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.members) == 0 {
+		return nil
+	}
+	return l.members[0].conn
+}
+
 // dial connects from the far side to an address there.
 func (l *Link) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	l.mu.Lock()
-	if len(l.members) == 0 {
-		defer l.mu.Unlock()
-		return nil, l.cause
+	first := l.first()
+	if first == nil {
+		return nil, l.Err()
 	}
-	first := l.members[0]
-	l.mu.Unlock()
-	return first.conn.Dial(ctx, network, address)
+	return first.Dial(ctx, network, address)
 }

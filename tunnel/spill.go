@@ -7,38 +7,49 @@ import (
 	"time"
 )
 
-// exec runs a command line on a connection of the link that has room for it, and dials a further one where none has.
+// exec runs a command line on a connection of the link that has room for it, and dials a further one where none has. Where that cannot be
+// had, the command waits for the end of another one.
 func (l *Link) exec(ctx context.Context, line string) (channel, error) {
 	for {
-		m, err := l.reserve()
+		m, err := l.reserve(false)
 		if err != nil {
 			return nil, err
 		}
 		if m == nil {
-			if err := l.grow(ctx); err != nil {
+			switch err := l.grow(ctx); {
+			case err == nil:
+				continue
+			case isClosed(l.ended), ctx.Err() != nil:
 				return nil, err
+			default:
+				return l.execInTurn(ctx, line, err)
 			}
-			continue
 		}
-		cmd, err := m.conn.exec(ctx, line, func(opened bool) { l.sessionEnded(m, opened) })
-		switch {
-		case err == nil:
-			l.mu.Lock()
-			m.served = true
-			l.mu.Unlock()
-			return cmd, nil
-		case !errors.Is(err, errSessionRefused):
-			return nil, err
-		}
-		if !l.markFull(m) {
-			return nil, hinted(fmt.Errorf("%w: open a session at %s: %w", ErrForbidden, m.conn.hop.name(), err),
-				"the server refuses even the first command of a connection: MaxSessions in its sshd_config, or a limit of processes there")
+		if ch, err := l.execOn(ctx, m, line); !errors.Is(err, errSessionRefused) {
+			return ch, err
 		}
 	}
 }
 
-// reserve counts a session up on the connection with the fewest, of those with room; nil where none has.
-func (l *Link) reserve() (*member, error) {
+// execOn runs a command line on one connection, on which a session is reserved. It returns errSessionRefused where there is no room.
+func (l *Link) execOn(ctx context.Context, m *member, line string) (channel, error) {
+	cmd, err := m.conn.exec(ctx, line, func(opened bool) { l.sessionEnded(m, opened) })
+	switch {
+	case err == nil:
+		l.mu.Lock()
+		m.served = true
+		l.mu.Unlock()
+		return cmd, nil
+	case errors.Is(err, errSessionRefused) && !l.markFull(m):
+		return nil, hinted(fmt.Errorf("%w: open a session at %s: %s", ErrForbidden, m.conn.hop.name(), err),
+			"the server refuses even the first command of a connection: MaxSessions in its sshd_config, or a limit of processes there")
+	default:
+		return nil, err
+	}
+}
+
+// reserve counts a session up on the connection with the fewest, of those with room, or of all; nil where none has room.
+func (l *Link) reserve(all bool) (*member, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.cause != nil {
@@ -46,7 +57,7 @@ func (l *Link) reserve() (*member, error) {
 	}
 	var best *member
 	for _, m := range l.members {
-		if !m.fullAt.IsZero() && time.Since(m.fullAt) < fullFor {
+		if !all && !m.fullAt.IsZero() && time.Since(m.fullAt) < fullFor {
 			continue
 		}
 		if best == nil || m.sessions < best.sessions {
@@ -66,6 +77,7 @@ func (l *Link) sessionEnded(m *member, opened bool) {
 	m.sessions--
 	if opened {
 		m.fullAt = time.Time{}
+		tap(l.freed)
 	}
 	if m.sessions == 0 {
 		m.idleFrom = time.Now()
@@ -92,7 +104,11 @@ func (l *Link) grow(ctx context.Context) error {
 		return l.Err()
 	}
 	l.mu.Lock()
-	room, conns := false, len(l.members)
+	if len(l.members) == 0 {
+		defer l.mu.Unlock()
+		return l.cause
+	}
+	room, conns, first := false, len(l.members), l.members[0].conn
 	for _, m := range l.members {
 		room = room || m.fullAt.IsZero()
 	}
@@ -100,9 +116,11 @@ func (l *Link) grow(ctx context.Context) error {
 	if room {
 		return nil
 	}
+	if first.master != "" {
+		return fmt.Errorf("it goes over the ControlMaster at %s, which has one connection", first.master)
+	}
 	if conns >= maxLinkConns {
-		return hinted(fmt.Errorf("%w: %d connections are full of sessions", ErrForbidden, conns),
-			"close sessions, or raise MaxSessions in the server's sshd_config")
+		return fmt.Errorf("there are %d already", conns)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -115,12 +133,18 @@ func (l *Link) grow(ctx context.Context) error {
 	}) {
 		return l.Err()
 	}
+	if err := l.grown.tooSoon(); err != nil {
+		return err
+	}
 	conn, err := l.dialMore(ctx)
 	if err != nil {
 		if isClosed(l.ended) {
 			return l.Err()
 		}
-		return wrapHinted("dial a further connection", err)
+		if ctx.Err() == nil {
+			l.grown.note(err)
+		}
+		return fmt.Errorf("dial a further connection: %w", err)
 	}
 	if l.add(conn) == nil {
 		return l.Err()

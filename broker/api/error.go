@@ -18,8 +18,8 @@ const (
 	CodeUnknownSession Code = "unknown-session" // no session has this id
 	CodeUnknownForward Code = "unknown-forward" // no forward has this name
 	CodeForwardLoop    Code = "forward-loop"    // the forward would lead to itself
-	CodeEnded          Code = "ended"           // the session has ended already
-	CodeAuth           Code = "auth"            // the host refused our keys
+	CodeEnded          Code = "ended"           // the session, or the question, has ended already
+	CodeAuth           Code = "auth"            // the host refused our keys, or asks what only a person can answer
 	CodeHostKey        Code = "host-key"        // the host's key is unknown, changed or revoked
 	CodeUnresolvable   Code = "unresolvable"    // the name has no address
 	CodeUnreachable    Code = "unreachable"     // refused, timed out, no route

@@ -65,7 +65,7 @@ type Exit struct {
 
 // Link is the SSH link under a session or host.
 type Link struct {
-	State      string  `json:"state"` // up, connecting, down, waiting (for the next try), needs-auth; "local" on this machine
+	State      string  `json:"state"` // up, connecting, waiting (for the next try), needs-auth, down; "local" on this machine
 	RTT        float64 `json:"rtt_ms"`
 	Reconnects int     `json:"reconnects"`
 	Relay      bool    `json:"relay"`
@@ -91,6 +91,7 @@ type OpenRequest struct {
 	TTL         time.Duration `json:"ttl,omitempty"` // 0: the default
 	Reason      string        `json:"reason,omitempty"`
 	Map         []PathMap     `json:"map,omitempty"`
+	CanPrompt   bool          `json:"can_prompt,omitempty"` // somebody is there to be asked what the host wants to know
 	Caller      Caller        `json:"caller"`
 }
 
@@ -104,10 +105,12 @@ type Caller struct {
 
 // OpenEvent is one line of the answer to OpenRequest. The first carries ID, the last carries Session or Error.
 type OpenEvent struct {
-	ID       string   `json:"id,omitempty"`
-	Progress string   `json:"progress,omitempty"` // "connecting to web1"
-	Session  *Session `json:"session,omitempty"`
-	Error    *Error   `json:"error,omitempty"`
+	ID        string   `json:"id,omitempty"`
+	Progress  string   `json:"progress,omitempty"` // "connecting to web1"
+	Prompt    *Prompt  `json:"prompt,omitempty"`
+	Withdrawn string   `json:"withdrawn,omitempty"` // the id of a prompt that needs no answer any more
+	Session   *Session `json:"session,omitempty"`
+	Error     *Error   `json:"error,omitempty"`
 }
 
 // Closed is the result of closing one session.

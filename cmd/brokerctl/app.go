@@ -125,7 +125,8 @@ Exit codes and error codes: brokerctl help errors`,
 	root.SetFlagErrorFunc(a.flagError)
 	root.SetHelpCommand(a.helpCommand())
 	root.AddCommand(a.openCommand(), a.listCommand(), a.showCommand(), a.closeCommand(), a.extendCommand(), a.logsCommand(),
-		a.eventsCommand(), a.ideCommand(), a.forwardCommand(), a.forwardsCommand(), a.unforwardCommand(), a.hostsCommand(), a.psCommand(), a.doctorCommand(), a.serviceCommand(), a.stopCommand(),
+		a.eventsCommand(), a.ideCommand(), a.forwardCommand(), a.forwardsCommand(), a.unforwardCommand(), a.hostsCommand(), a.authCommand(),
+		a.psCommand(), a.doctorCommand(), a.serviceCommand(), a.stopCommand(),
 		a.versionCommand(), a.completionCommand())
 	return root
 }

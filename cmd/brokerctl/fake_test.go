@@ -74,6 +74,7 @@ func (f *fakeDaemon) serve(l net.Listener) (stop func()) {
 		"GET /v1/hosts":                  f.hosts,
 		"POST /v1/processes":             f.processes,
 		"POST /v1/doctor":                f.doctor,
+		"POST /v1/auth":                  f.auth,
 		"POST /v1/stop":                  f.stop,
 	} {
 		mux.HandleFunc(pattern, f.checked(h))
@@ -405,6 +406,27 @@ func (f *fakeDaemon) doctor(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(w, api.Check{Check: "host key", Detail: evil, Hint: evil})
 	}
+}
+
+// auth is asked by nobody here: a host that wants a person is an error.
+func (f *fakeDaemon) auth(w http.ResponseWriter, r *http.Request) {
+	var req api.AuthRequest
+	json.NewDecoder(r.Body).Decode(&req)
+	answer(w, api.AuthEvent{Progress: "connecting to " + req.Host})
+	if e := (&api.Error{Code: api.Code(req.Host), Message: "it is " + req.Host, Hint: "do " + req.Host}); knownCode(e.Code) {
+		answer(w, api.AuthEvent{Error: e})
+		return
+	}
+	result := api.AuthResult{Host: req.Host, User: "deploy", By: "password", Already: req.Host == "web2", Link: &api.Link{State: "up", RTT: 12.5}}
+	switch {
+	case req.CanPrompt:
+		result.By = "a question that cannot be answered here"
+	case req.Host == "evil":
+		result.User, result.By = evil, evil
+	case req.Host == "open":
+		result.By = ""
+	}
+	answer(w, api.AuthEvent{Result: &result})
 }
 
 func (f *fakeDaemon) stop(w http.ResponseWriter, _ *http.Request) {

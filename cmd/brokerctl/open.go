@@ -32,6 +32,9 @@ what stands behind "--", which is started under the debug server:
   java     whatever may follow java: -cp DIR App, -jar FILE
 With none of these it lets you pick, at a terminal, one of the processes there.
 
+What the host asks for (a password, a passphrase, a one-time code) is asked at the terminal; where there is none that is an error, and
+"brokerctl auth HOST" lets you answer.
+
 The command returns when the session is ready; the session lives on in brokerd until it is closed or its time is up. Ctrl-C
 before that cancels it and cleans up.`,
 		Example: `  brokerctl open web1:python -- app.py --verbose
@@ -77,7 +80,12 @@ func (a *app) open(ctx context.Context, req api.OpenRequest, editor string) erro
 	defer c.Close()
 	id := ""
 	p.set("asking brokerd")
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	asks := a.prompter(c, p, giveUp)
+	req.CanPrompt = asks != nil
 	s, err := c.Open(ctx, req, func(ev api.OpenEvent) {
+		asks.handle(ctx, ev.Prompt, ev.Withdrawn)
 		if ev.ID != "" {
 			id = ev.ID
 		}
@@ -85,6 +93,7 @@ func (a *app) open(ctx context.Context, req api.OpenRequest, editor string) erro
 			p.set(ev.Progress)
 		}
 	})
+	asks.close()
 	p.stop()
 	if ctx.Err() != nil {
 		if s.ID != "" {

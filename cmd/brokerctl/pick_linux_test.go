@@ -11,23 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/pty"
 )
 
 // picking starts an open that names nothing to debug, at a terminal, and waits until the list is there.
-func picking(t *testing.T, brokerctl func(...string) *exec.Cmd, env string, args ...string) (*exec.Cmd, *screen, *bytes.Buffer) {
+func picking(t *testing.T, brokerctl func(...string) *exec.Cmd, env string, args ...string) (*exec.Cmd, *pty.Screen, *bytes.Buffer) {
 	t.Helper()
-	tty, screen := newPTY(t)
+	tty, screen := pty.New(t)
 	var mode *unix.Termios
 	read := func(fd int) (err error) {
 		mode, err = unix.IoctlGetTermios(fd, unix.TCGETS)
 		return err
 	}
-	if err := control(tty, read); err != nil {
+	if err := pty.Control(tty, read); err != nil {
 		t.Fatal(err)
 	}
 	before := *mode
 	t.Cleanup(func() {
-		if err := control(tty, read); err != nil {
+		if err := pty.Control(tty, read); err != nil {
 			t.Error(err)
 		} else if *mode != before {
 			t.Errorf("the terminal is left as %+v, was %+v", *mode, before)
@@ -38,7 +39,7 @@ func picking(t *testing.T, brokerctl func(...string) *exec.Cmd, env string, args
 	cmd.Env = append(cmd.Env, env)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, &stdout, tty
 	start(t, cmd)
-	screen.await(t, "Type to filter")
+	screen.Await(t, "Type to filter")
 	return cmd, screen, &stdout
 }
 
@@ -58,11 +59,11 @@ func TestPick(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f, brokerctl := inProcess(t)
 			cmd, screen, stdout := picking(t, brokerctl, "TERM=xterm", "web1:python")
-			screen.press(t, c.keys)
+			screen.Press(t, c.keys)
 			if got := status(t, cmd); got != 0 {
-				t.Fatalf("exit status %d; terminal %q", got, screen.text())
+				t.Fatalf("exit status %d; terminal %q", got, screen.Text())
 			}
-			screen.await(t, c.says)
+			screen.Await(t, c.says)
 			if !strings.Contains(stdout.String(), "web1:python is ready") {
 				t.Errorf("stdout %q", stdout)
 			}
@@ -74,20 +75,20 @@ func TestPick(t *testing.T) {
 }
 
 func TestPickNothing(t *testing.T) {
-	for name, leave := range map[string]func(*exec.Cmd, *screen){
-		"Esc":     func(_ *exec.Cmd, s *screen) { s.press(t, "\x1b") },
-		"Ctrl-C":  func(_ *exec.Cmd, s *screen) { s.press(t, "app\x03") },
-		"SIGTERM": func(c *exec.Cmd, _ *screen) { c.Process.Signal(syscall.SIGTERM) },
-		"SIGINT":  func(c *exec.Cmd, _ *screen) { c.Process.Signal(syscall.SIGINT) },
+	for name, leave := range map[string]func(*exec.Cmd, *pty.Screen){
+		"Esc":     func(_ *exec.Cmd, s *pty.Screen) { s.Press(t, "\x1b") },
+		"Ctrl-C":  func(_ *exec.Cmd, s *pty.Screen) { s.Press(t, "app\x03") },
+		"SIGTERM": func(c *exec.Cmd, _ *pty.Screen) { c.Process.Signal(syscall.SIGTERM) },
+		"SIGINT":  func(c *exec.Cmd, _ *pty.Screen) { c.Process.Signal(syscall.SIGINT) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, brokerctl := inProcess(t)
 			cmd, screen, stdout := picking(t, brokerctl, "TERM=xterm", "web1:python")
 			leave(cmd, screen)
 			if got := status(t, cmd); got != 130 {
-				t.Errorf("exit status %d; terminal %q", got, screen.text())
+				t.Errorf("exit status %d; terminal %q", got, screen.Text())
 			}
-			screen.await(t, "cancelled")
+			screen.Await(t, "cancelled")
 			if len(f.requests) > 0 || stdout.Len() > 0 {
 				t.Errorf("opened %+v; stdout %q", f.requests, stdout)
 			}
@@ -100,11 +101,11 @@ func TestPickWhatIsTaken(t *testing.T) {
 	f, brokerctl := inProcess(t)
 	cmd, screen, _ := picking(t, brokerctl, "TERM=xterm", "web1:python")
 	for _, mark := range []string{"(traced by 61", "(session s1 has", "(in docker"} {
-		screen.await(t, mark)
+		screen.Await(t, mark)
 	}
-	screen.press(t, "traced.py\r")
-	screen.await(t, "this one cannot be opened: traced by 61 (gdb)")
-	screen.press(t, "\x1b")
+	screen.Press(t, "traced.py\r")
+	screen.Await(t, "this one cannot be opened: traced by 61 (gdb)")
+	screen.Press(t, "\x1b")
 	if got := status(t, cmd); got != 130 || len(f.requests) > 0 {
 		t.Errorf("exit status %d, opened %+v", got, f.requests)
 	}
@@ -115,9 +116,9 @@ func TestPickWithoutColour(t *testing.T) {
 	for env, want := range map[string]bool{"TERM=xterm-256color": true, "NO_COLOR=1": false} {
 		_, brokerctl := inProcess(t)
 		cmd, screen, _ := picking(t, brokerctl, env, "web1:python")
-		screen.press(t, "\x1b")
+		screen.Press(t, "\x1b")
 		status(t, cmd)
-		text, _, _ := strings.Cut(screen.text(), "error:")
+		text, _, _ := strings.Cut(screen.Text(), "error:")
 		if got := colour.MatchString(text); got != want {
 			t.Errorf("%s: colour %v, in %q", env, got, text)
 		}
@@ -128,12 +129,12 @@ func TestPickWithoutColour(t *testing.T) {
 func TestPickHostileText(t *testing.T) {
 	_, brokerctl := inProcess(t)
 	cmd, screen, _ := picking(t, brokerctl, "TERM=xterm", "evil:python")
-	screen.await(t, "owned")
-	screen.press(t, "\x1b")
+	screen.Await(t, "owned")
+	screen.Press(t, "\x1b")
 	status(t, cmd)
 	for _, bad := range []string{"\x1b]0;", "\x07", "\u009b", "\u202e"} {
-		if strings.Contains(screen.text(), bad) {
-			t.Errorf("%q reached the terminal: %q", bad, screen.text())
+		if strings.Contains(screen.Text(), bad) {
+			t.Errorf("%q reached the terminal: %q", bad, screen.Text())
 		}
 	}
 }
@@ -142,8 +143,8 @@ func TestPickHostileText(t *testing.T) {
 func TestPickFromACrowd(t *testing.T) {
 	f, brokerctl := inProcess(t)
 	cmd, screen, _ := picking(t, brokerctl, "TERM=xterm", "crowd:python")
-	screen.press(t, strings.Repeat("\x1b[B", 29)+"\r")
+	screen.Press(t, strings.Repeat("\x1b[B", 29)+"\r")
 	if got := status(t, cmd); got != 0 || len(f.requests) != 1 || f.requests[0].PID != 129 {
-		t.Errorf("exit status %d, opened %+v; terminal %q", got, f.requests, screen.text())
+		t.Errorf("exit status %d, opened %+v; terminal %q", got, f.requests, screen.Text())
 	}
 }

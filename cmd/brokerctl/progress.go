@@ -12,17 +12,18 @@ const progressDelay = 200 * time.Millisecond
 // progress tells on stderr what is being waited for and how long so far: one line, rewritten, and gone at the end. Where lines
 // cannot be rewritten (TERM=dumb) each text is one line; where stderr is no terminal there is nothing.
 type progress struct {
-	t     terminal
-	start time.Time
-	texts chan string
-	quit  chan struct{}
-	once  sync.Once
-	ended sync.WaitGroup
+	t      terminal
+	start  time.Time
+	texts  chan string
+	pauses chan bool
+	quit   chan struct{}
+	once   sync.Once
+	ended  sync.WaitGroup
 }
 
 // startProgress starts the goroutine that owns the line. stop must be called.
 func (a *app) startProgress(text string) *progress {
-	p := &progress{t: a.stderr, start: time.Now(), texts: make(chan string), quit: make(chan struct{})}
+	p := &progress{t: a.stderr, start: time.Now(), texts: make(chan string), pauses: make(chan bool), quit: make(chan struct{})}
 	if p.t.tty {
 		p.ended.Go(func() { p.run(text) })
 	}
@@ -40,6 +41,17 @@ func (p *progress) set(text string) {
 	}
 }
 
+// pause clears the line, and shows none until it is over: somebody is asked something.
+func (p *progress) pause(on bool) {
+	if !p.t.tty {
+		return
+	}
+	select {
+	case p.pauses <- on:
+	case <-p.quit:
+	}
+}
+
 // stop clears the line and waits for the goroutine. It may be called twice.
 func (p *progress) stop() {
 	p.once.Do(func() { close(p.quit) })
@@ -53,12 +65,17 @@ func (p *progress) run(text string) {
 	}
 	tick := time.NewTicker(progressDelay)
 	defer tick.Stop()
-	shown := false
+	shown, paused := false, false
 	for {
 		select {
 		case text = <-p.texts:
 		case <-tick.C:
-			shown = true
+			shown = shown || !paused
+		case paused = <-p.pauses:
+			if paused && shown {
+				fmt.Fprint(p.t, "\r\x1b[K")
+			}
+			shown = shown && !paused
 		case <-p.quit:
 			if shown {
 				fmt.Fprint(p.t, "\r\x1b[K")
@@ -75,10 +92,12 @@ func (p *progress) run(text string) {
 }
 
 func (p *progress) lines(text string) {
+	fmt.Fprintln(p.t, clean(text)+"…")
 	for {
-		fmt.Fprintln(p.t, clean(text)+"…")
 		select {
 		case text = <-p.texts:
+			fmt.Fprintln(p.t, clean(text)+"…")
+		case <-p.pauses:
 		case <-p.quit:
 			return
 		}

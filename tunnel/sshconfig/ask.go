@@ -38,27 +38,29 @@ type answer struct {
 
 // ask returns the settings of a destination, or those from before where nothing has changed since.
 func (r *Resolver) ask(ctx context.Context, d destination, env []string) (answer, error) {
-	return r.kept(r.file, d.String()+"\x00"+digest(env), func() (answer, error) { return r.evaluate(ctx, r.file, d, env) })
+	return r.kept(ctx, r.from, d, env)
 }
 
-func (r *Resolver) evaluate(ctx context.Context, file string, d destination, env []string) (answer, error) {
+func (r *Resolver) evaluate(ctx context.Context, from sources, d destination, env []string) (answer, error) {
 	if r.binary == "" {
-		return r.read(ctx, file, d, env)
+		return r.read(ctx, from, d, env)
 	}
-	values, err := r.run(ctx, file, d, env)
+	values, err := r.run(ctx, from.file, d, env)
 	return answer{values: values}, err
 }
 
 // kept makes an answer and keeps it for as long as the files stay what they were before it was made.
-func (r *Resolver) kept(file, key string, make func() (answer, error)) (answer, error) {
-	files := stampConfig(file, r.user.home)
+func (r *Resolver) kept(ctx context.Context, from sources, d destination, env []string) (answer, error) {
+	key := strings.Join([]string{from.file, d.String(), digest(env)}, "\x00")
+	files := stampConfig(from)
 	r.mu.Lock()
 	known, ok := r.answers[key]
 	r.mu.Unlock()
 	if ok && known.files.equal(files) && (known.until.IsZero() || time.Now().Before(known.until)) {
 		return known, nil
 	}
-	fresh, err := make()
+	now := time.Now()
+	fresh, err := r.evaluate(ctx, from, d, env)
 	if err != nil {
 		return answer{}, explain(err, files.broken)
 	}
@@ -67,8 +69,12 @@ func (r *Resolver) kept(file, key string, make func() (answer, error)) (answer, 
 			fresh.notes = append(fresh.notes, "a file of the ssh configuration is not read: "+why.Error())
 		}
 	}
-	if fresh.files = files; files.dynamic {
-		fresh.until = time.Now().Add(dynamicFor)
+	fresh.files = files
+	switch {
+	case files.young(now):
+		fresh.until = now.Add(tick)
+	case files.dynamic:
+		fresh.until = now.Add(dynamicFor)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,10 +115,8 @@ func (r *Resolver) run(ctx context.Context, file string, d destination, env []st
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	switch {
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("ssh -G %s: no answer within %s (a Match exec that hangs?)", d.host, askTimeout)
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("ssh -G %s: %w", d.host, ctx.Err())
+		return nil, fmt.Errorf("ssh -G %s: %w", d.host, late(ctx))
 	case err != nil:
 		return nil, fmt.Errorf("%w: ssh -G %s: %w: %s", errRefused, d.host, err, lastLines(stderr.buf.String()))
 	case stdout.over:
@@ -135,6 +139,14 @@ func explain(err error, broken []error) error {
 		}
 	}
 	return err
+}
+
+// late says in words why a configuration has not been read in time.
+func late(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s (a Match exec that hangs?)", askTimeout)
+	}
+	return ctx.Err()
 }
 
 // parseSettings reads the output of `ssh -G`: a name and a value on each line.
@@ -184,18 +196,16 @@ type baseline struct{ values settings }
 
 // baseline tells what holds by default on this machine.
 func (r *Resolver) baseline(ctx context.Context, env []string) (*baseline, error) {
-	file := "none"
-	if r.file == "" && exists(systemConfig) {
+	from := sources{file: "none"}
+	if r.from.file == "" && exists(r.from.system) {
 		// What a distribution sets for everybody (SendEnv LANG, a crypto policy) is no news to its users.
-		file = systemConfig
+		from.file = r.from.system
 	}
 	nobody := destination{host: "default.invalid"}
-	ask := func(file string) (answer, error) {
-		return r.kept(file, "\x00"+file+"\x00"+digest(env), func() (answer, error) { return r.evaluate(ctx, file, nobody, env) })
-	}
-	found, err := ask(file)
+	found, err := r.kept(ctx, from, nobody, env)
 	if err != nil && ctx.Err() == nil {
-		found, err = ask("none")
+		from.file = "none"
+		found, err = r.kept(ctx, from, nobody, env)
 	}
 	return &baseline{found.values}, err
 }

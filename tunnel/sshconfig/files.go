@@ -35,7 +35,6 @@ const byteOrderMark = "\ufeff"
 
 // walker is told of what ssh reads, in the order in which ssh reads it. Any function may be nil.
 type walker struct {
-	home    string
 	include func(pattern string) string // fills in an Include's tokens; nil leaves them
 
 	source func(path string) // a file, or the directory of an Include's pattern: before it is read
@@ -44,6 +43,7 @@ type walker struct {
 	line   func(configLine)  // all but Include
 	broken func(error)       // a file cannot be read, or not as it stands; one that is not there is no error
 
+	home  string
 	files int
 	stack []string
 }
@@ -55,18 +55,26 @@ type scope struct {
 	mine bool   // others may not write it
 }
 
-// walkConfig reads the file of `ssh -F`, or the user's and then the system's.
-func walkConfig(file string, w *walker) {
-	user := scope{base: filepath.Join(w.home, ".ssh"), user: true}
-	switch file {
+// sources are where a configuration begins.
+type sources struct {
+	file   string // of `ssh -F`: read in place of the user's and the system's; "" is theirs, "none" is no file
+	home   string
+	system string
+}
+
+// walkConfig reads the files as ssh does (ssh.c, process_config_files).
+func walkConfig(from sources, w *walker) {
+	w.home = from.home
+	user := scope{base: filepath.Join(from.home, ".ssh"), user: true}
+	switch from.file {
 	case "":
 		mine := user
 		mine.mine = true
 		w.walk(filepath.Join(user.base, "config"), mine)
-		w.walk(systemConfig, scope{base: filepath.Dir(systemConfig)})
+		w.walk(from.system, scope{base: filepath.Dir(from.system)})
 	case "none": // ssh(1): no file at all
 	default:
-		w.walk(file, user)
+		w.walk(from.file, user)
 	}
 }
 

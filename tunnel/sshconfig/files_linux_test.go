@@ -24,7 +24,7 @@ func TestUnreadableFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for kind, r := range map[string]*Resolver{"ssh": withSSH(t, ""), "native": without("")} {
-		r.user.home = home
+		r.user.home, r.from.home = home, home
 		var found answer
 		var err error
 		done := make(chan struct{})

@@ -85,7 +85,7 @@ func TestIncludesOfTheUser(t *testing.T) {
 		writeFile(t, path, text)
 	}
 	r := without("")
-	r.user.home = home
+	r.user.home, r.from = home, sources{home: home}
 	target, err := r.Resolve(t.Context(), "a", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestIncludesOfTheUser(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	var notes []string
-	w := &walker{home: home, broken: func(err error) { notes = append(notes, err.Error()) }}
+	w := &walker{broken: func(err error) { notes = append(notes, err.Error()) }}
 	w.included("~/elsewhere", scope{base: "/etc/ssh"})
 	if len(notes) != 1 {
 		t.Errorf("the system's file includes one of a home: %q", notes)
@@ -108,7 +108,7 @@ func TestIncludesAreBounded(t *testing.T) {
 		writeFile(t, filepath.Join(dir, fmt.Sprintf("%02d", i)), fmt.Sprintf("Include %s/[%d-9]?\nHost h%d\n", dir, i/10+1, i))
 	}
 	var read, broken int
-	walkConfig(filepath.Join(dir, "00"), &walker{source: func(string) { read++ }, broken: func(err error) {
+	walkConfig(sources{file: filepath.Join(dir, "00")}, &walker{source: func(string) { read++ }, broken: func(err error) {
 		if broken++; !errors.Is(err, ErrInclude) {
 			t.Error(err)
 		}

@@ -11,10 +11,10 @@ import (
 
 // checkFile tells whether the file of `ssh -F` is there: a user's own may be missing, one that is named may not.
 func (r *Resolver) checkFile() error {
-	if r.file == "" || r.file == "none" || exists(r.file) { // ssh(1): "none" is no file at all
-		return nil
+	if file := r.from.file; file != "" && file != "none" && !exists(file) {
+		return fmt.Errorf("%w: %s", ErrNoFile, file)
 	}
-	return fmt.Errorf("%w: %s", ErrNoFile, r.file)
+	return nil
 }
 
 // Hosts lists the hosts that the configuration names, without patterns, in the order of the files. A file or line that cannot
@@ -48,7 +48,7 @@ func (r *Resolver) Hosts(ctx context.Context) ([]string, error) {
 // neither tabs nor quotes nor a quoted Include.
 func (r *Resolver) hostLines() string {
 	var out strings.Builder
-	walkConfig(r.file, &walker{home: r.user.home, line: func(l configLine) {
+	walkConfig(r.from, &walker{line: func(l configLine) {
 		if l.keyword != "host" || l.bad != "" {
 			return
 		}

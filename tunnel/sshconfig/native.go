@@ -37,12 +37,21 @@ type block struct {
 }
 
 // read is what stands in for `ssh -G` where there is no ssh.
-func (r *Resolver) read(ctx context.Context, file string, d destination, env []string) (answer, error) {
+func (r *Resolver) read(ctx context.Context, from sources, d destination, env []string) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	n := &native{account: r.user, d: d, environ: env, env: environment(env), usual: usualAlgorithms(), mayRun: true}
-	return n.evaluate(ctx, file)
+	found, err := n.evaluate(ctx, from)
+	if ctx.Err() != nil {
+		err = late(ctx)
+	}
+	if err != nil {
+		return answer{}, fmt.Errorf("without an ssh program: %w", err)
+	}
+	return found, nil
 }
 
-func (n *native) evaluate(ctx context.Context, file string) (answer, error) {
+func (n *native) evaluate(ctx context.Context, from sources) (answer, error) {
 	n.values, n.host = make(settings), n.d.host
 	if n.d.user != "" {
 		n.values["user"] = []string{n.d.user}
@@ -50,7 +59,7 @@ func (n *native) evaluate(ctx context.Context, file string) (answer, error) {
 	if n.d.port != 0 {
 		n.values["port"] = []string{strconv.Itoa(n.d.port)}
 	}
-	if err := n.pass(ctx, file); err != nil {
+	if err := n.pass(ctx, from); err != nil {
 		return answer{}, err
 	}
 	n.host = canonicalHost(n.hostName())
@@ -62,7 +71,7 @@ func (n *native) evaluate(ctx context.Context, file string) (answer, error) {
 	}
 	if n.wantFinal {
 		n.final = true
-		if err := n.pass(ctx, file); err != nil {
+		if err := n.pass(ctx, from); err != nil {
 			return answer{}, err
 		}
 	}
@@ -74,9 +83,8 @@ func (n *native) evaluate(ctx context.Context, file string) (answer, error) {
 }
 
 // pass reads all files once.
-func (n *native) pass(ctx context.Context, file string) error {
-	walkConfig(file, &walker{
-		home:    n.account.home,
+func (n *native) pass(ctx context.Context, from sources) error {
+	walkConfig(from, &walker{
 		include: func(pattern string) string { return n.includePath(pattern) },
 		enter: func() {
 			outer := block{active: true}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -34,7 +35,7 @@ type Options struct {
 
 // Resolver reads ssh configurations.
 type Resolver struct {
-	file   string
+	from   sources
 	binary string // "" reads the files natively
 	log    hclog.Logger
 	user   account
@@ -45,7 +46,8 @@ type Resolver struct {
 
 // NewResolver makes a Resolver. It reads nothing yet.
 func NewResolver(options Options) *Resolver {
-	r := &Resolver{file: options.File, binary: options.SSH, log: options.Log, user: currentAccount(), answers: make(map[string]answer)}
+	r := &Resolver{binary: options.SSH, log: options.Log, user: currentAccount(), answers: make(map[string]answer)}
+	r.from = sources{file: options.File, home: r.user.home, system: systemConfig}
 	if r.log == nil {
 		r.log = hclog.NewNullLogger()
 	}
@@ -96,7 +98,7 @@ func (r *Resolver) chain(ctx context.Context, d destination, env []string, outer
 		return nil, loopError(append(outer, d))
 	}
 	outer = append(slices.Clone(outer), d)
-	hop, jumps, err := r.hop(ctx, d, env)
+	hop, jumps, err := r.hop(ctx, d, env, len(outer) > 1)
 	if err != nil {
 		return nil, err
 	}
@@ -115,13 +117,12 @@ func (r *Resolver) chain(ctx context.Context, d destination, env []string, outer
 			}
 			continue
 		}
-		next, _, err := r.hop(ctx, jump, env)
+		next, _, err := r.hop(ctx, jump, env, true)
 		if err != nil {
 			return nil, err
 		}
 		// It is reached through the one before, whatever its own configuration says of the way.
 		next.ProxyCommand = ""
-		next.Warnings = slices.DeleteFunc(next.Warnings, func(w string) bool { return w == proxyCommandWarning })
 		hops = append(hops, next)
 	}
 	return append(hops, hop), nil
@@ -138,11 +139,23 @@ func loopError(way []destination) error {
 	}
 }
 
+// ofSessions are the options that a jump host's `ssh -W` has no use for: nothing runs there, and nothing but the way on is forwarded.
+var ofSessions = []string{
+	"dynamicforward", "forwardagent", "forwardx11", "localcommand", "localforward", "permitremoteopen", "remotecommand", "remoteforward", "sendenv",
+	"sessiontype", "setenv", "tunnel",
+}
+
 // hop resolves one destination, without the way to it.
-func (r *Resolver) hop(ctx context.Context, d destination, env []string) (tunnel.Hop, []string, error) {
+func (r *Resolver) hop(ctx context.Context, d destination, env []string, jump bool) (tunnel.Hop, []string, error) {
 	found, err := r.ask(ctx, d, env)
 	if err != nil {
 		return tunnel.Hop{}, nil, err
+	}
+	if jump {
+		found.values = maps.Clone(found.values) // others have them, too
+		for _, name := range ofSessions {
+			delete(found.values, name)
+		}
 	}
 	base, err := r.baseline(ctx, env)
 	if err != nil {

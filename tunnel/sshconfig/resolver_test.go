@@ -111,25 +111,22 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"", nil},
 		{"ForwardAgent no\nForwardX11 no\nControlPath none\nPort 22\nIdentityAgent none\nServerAliveInterval 3\n", nil},
-		{"ProxyCommand nc %h %p\n", []string{"ProxyCommand is not honoured yet"}},
+		{"ProxyCommand nc %h %p\n", nil},
 		{"ProxyCommand none\n", nil},
 		{"CertificateFile ~/c\nPreferredAuthentications password\nPubkeyAcceptedAlgorithms ssh-ed25519\nPubkeyAuthentication no\n", nil},
 		{"ForwardAgent yes\n", []string{"ForwardAgent is not honoured: no agent is forwarded because ssh's configuration asks for it"}},
-		{"StrictHostKeyChecking no\n", []string{"StrictHostKeyChecking no is not honoured: only known host keys are accepted"}},
-		{"StrictHostKeyChecking accept-new\n", []string{"StrictHostKeyChecking accept-new is not honoured: only known host keys are accepted"}},
-		{"KnownHostsCommand /bin/x\n", []string{"KnownHostsCommand is not honoured yet"}},
-		{"RevokedHostKeys /x\n", []string{"RevokedHostKeys is not honoured yet"}},
-		{"ControlPath /tmp/%C\n", []string{"ControlPath is not honoured yet"}},
+		{"StrictHostKeyChecking no\n", []string{"StrictHostKeyChecking no accepts unknown host keys only: one that has changed, or is revoked, is refused"}},
+		{"StrictHostKeyChecking accept-new\nKnownHostsCommand /bin/x\nRevokedHostKeys /x\nControlPath /tmp/%C\n", nil},
 		{"LocalForward 80 x:80\n", []string{"LocalForward is not honoured yet"}},
 		{"LocalForward /tmp/a x:80\n", []string{"LocalForward is not honoured yet"}},
 		{"DynamicForward 1080\n", []string{"DynamicForward is not honoured yet"}},
 		{"RemoteForward 80 x:80\n", []string{"RemoteForward is not honoured yet"}},
 		{"RemoteCommand top\n", []string{"RemoteCommand is not honoured"}},
 		{"SendEnv FOO\nSetEnv A=b\n", []string{"SendEnv is not honoured"}},
-		{"BindAddress 127.0.0.1\n", []string{"BindAddress is not honoured yet"}},
+		{"BindAddress 127.0.0.1\nRekeyLimit 1G\nHostKeyAlgorithms ssh-ed25519\nCASignatureAlgorithms ssh-ed25519\n", nil},
 		{"PKCS11Provider /x.so\n", []string{"PKCS11Provider is not honoured"}},
-		{"Ciphers aes128-ctr\n", []string{"Ciphers is not honoured yet"}},
-		{"MACs hmac-sha2-256\nKexAlgorithms curve25519-sha256\n", []string{"MACs is not honoured yet", "KexAlgorithms is not honoured yet"}},
+		{"Ciphers aes128-ctr\n", nil},
+		{"MACs hmac-sha2-256\nKexAlgorithms curve25519-sha256\n", nil},
 	}
 	for _, test := range tests {
 		file := configFile(t, "Host *\n"+test.config)
@@ -141,6 +138,29 @@ func TestWarnings(t *testing.T) {
 			}
 			if got := target.Last().Warnings; !slices.Equal(got, test.want) {
 				t.Errorf("%q by %s: warnings %q, want %q", test.config, kind, got, test.want)
+			}
+		}
+	}
+}
+
+// A jump host carries the way on, and nothing that its configuration says of sessions there.
+func TestJumpHostsHaveNoSessions(t *testing.T) {
+	file := configFile(t, "Host web1\n ProxyJump a,b\nHost *\n LocalForward 1 x:1\n SetEnv A=b\n RemoteCommand top\n ForwardAgent yes\n Compression yes\n")
+	for kind, r := range map[string]*Resolver{"ssh": withSSH(t, file), "native": without(file)} {
+		for range 2 { // and the answers that are kept are not harmed
+			target, err := r.Resolve(t.Context(), "web1", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, hop := range target.Hops() {
+				last := i == 2
+				if (len(hop.Forwards) > 0) != last || (len(hop.SetEnv) > 0) != last || (hop.ForwardAgent != "") != last {
+					t.Errorf("%s: hop %d: %+v", kind, i, hop)
+				}
+				said := strings.Join(hop.Warnings, "\n")
+				if strings.Contains(said, "RemoteCommand") != last || !strings.Contains(said, "Compression") {
+					t.Errorf("%s: hop %d: warnings %q", kind, i, hop.Warnings)
+				}
 			}
 		}
 	}
