@@ -164,7 +164,7 @@ func (h *soakHost) fault(dice *rand.Rand) string {
 		pause(200 * time.Millisecond)
 		h.line.Heal()
 		return "a short silence"
-	case n < 65:
+	case n < 68:
 		h.line.Strand()
 		return "a stranded connection"
 	case n < 80:
