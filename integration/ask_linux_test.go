@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/debugbroker/debugbroker/integration/pty"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 	"github.com/debugbroker/debugbroker/integration/sshserver"
+	"github.com/debugbroker/debugbroker/integration/tools"
 )
 
 // asking runs a brokerctl at a terminal. ended waits for it and returns its standard output and exit status.
@@ -182,6 +184,27 @@ func TestAuth(t *testing.T) {
 		t.Errorf("exit code %d, %q, %v\nterminal %q", code, stdout, err, screen.Text())
 	}
 	unsaid(t, s, []string{"swordfish", "guess-1", "424242"}, shown, screen.Text())
+}
+
+// TestPickAsks: the look for what can be picked asks what an open would.
+func TestPickAsks(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	s.clean(t)
+	serveSSH(t, s, "pw", sshserver.Config{Password: func(p string) bool { return p == "swordfish" }})
+	sleeper := exec.Command(tools.Need(t, tools.Python), "-c", "import time; time.sleep(600)")
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sleeper.Process.Kill(); sleeper.Wait() })
+	screen, ended := asking(t, s, "open", "pw:python")
+	screen.Await(t, "pw: password of deploy@127.0.0.1:")
+	screen.Press(t, "swordfish\r")
+	screen.Await(t, "Type to filter")
+	screen.Press(t, "\x1b")
+	if stdout, code := ended(); code != 130 || stdout != "" {
+		t.Errorf("exit code %d, stdout %q, terminal %q", code, stdout, screen.Text())
+	}
 }
 
 // TestAuthGivenUp: Ctrl-C at a question ends the command, and leaves the terminal as it was; wrong answers are asked for three times.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -49,11 +50,23 @@ func oneHost(cmd *cobra.Command, args []string) error {
 
 // auth connects to a host and says by what it was convinced.
 func (a *app) auth(ctx context.Context, host string) error {
+	r, err := a.letIn(ctx, host)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(r)
+	}
+	return a.print(authenticated(r))
+}
+
+// letIn connects to a host, and asks at the terminal what that asks for.
+func (a *app) letIn(ctx context.Context, host string) (api.AuthResult, error) {
 	p := a.startProgress("looking for brokerd")
 	defer p.stop()
 	c, err := a.connect(ctx)
 	if err != nil {
-		return err
+		return api.AuthResult{}, err
 	}
 	defer c.Close()
 	ctx, giveUp := context.WithCancelCause(ctx)
@@ -66,16 +79,16 @@ func (a *app) auth(ctx context.Context, host string) error {
 		}
 	})
 	asks.close()
-	p.stop()
-	switch {
-	case ctx.Err() != nil && err != nil:
-		return context.Cause(ctx)
-	case err != nil:
-		return err
-	case a.json:
-		return a.printJSON(r)
+	if err != nil && ctx.Err() != nil {
+		return api.AuthResult{}, context.Cause(ctx)
 	}
-	return a.print(authenticated(r))
+	return r, err
+}
+
+// unasked tells the error of a host that asks what only a person can answer, or whose key only a person can accept.
+func unasked(err error) bool {
+	var e *api.Error
+	return errors.As(err, &e) && (e.Code == api.CodeAuth || e.Code == api.CodeHostKey)
 }
 
 // authenticated is the result for people, clean.

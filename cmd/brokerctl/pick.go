@@ -42,6 +42,11 @@ func (a *app) named(cmd *cobra.Command, f *openFlags, args []string) error {
 		timeout = hintTimeout
 	}
 	list, err := a.choices(ctx, look, timeout)
+	if people && unasked(err) { // the look asks nothing
+		if _, err = a.letIn(ctx, look.Host); err == nil {
+			list, err = a.choices(ctx, look, timeout)
+		}
+	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
