@@ -126,7 +126,7 @@ func (d *doctor) connect(ctx context.Context) (tunnel.Host, error) {
 		})
 	}
 	var dialer tunnel.Dialer
-	host, err := dialer.Diagnose(ctx, d.req.Host, target, tunnel.Caller{AuthSock: caller.SSHAuthSock}, func(f tunnel.Finding) {
+	host, err := dialer.Diagnose(ctx, d.req.Host, target, tunnel.Caller{AuthSock: caller.SSHAuthSock, Environ: environ(caller)}, func(f tunnel.Finding) {
 		d.found(api.Check{Check: f.Check, OK: f.OK, Detail: f.Detail, Hint: d.hint(f)})
 	})
 	if err == nil {

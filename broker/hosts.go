@@ -86,7 +86,7 @@ func (h *Hosts) ConnectAsking(ctx context.Context, name string, own api.Caller, 
 	h.mu.Lock()
 	h.known[name] = target
 	h.mu.Unlock()
-	host, err := h.pool.Host(ctx, name, target, tunnel.Caller{AuthSock: caller.SSHAuthSock, Ask: ask}, progress)
+	host, err := h.pool.Host(ctx, name, target, tunnel.Caller{AuthSock: caller.SSHAuthSock, Environ: environ(caller), Ask: ask}, progress)
 	h.note(name, err)
 	return host, err
 }

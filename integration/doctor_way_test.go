@@ -29,7 +29,9 @@ func TestDoctorTheWay(t *testing.T) {
 	d.AddHost("openkey", "IdentityFile "+authorized(t, d, open))
 	d.AddHost("lockedkey", "IdentityFile "+authorized(t, d, d.WriteKey("locked", "secret")))
 	d.AddHost("twokeys", "IdentityFile "+filepath.Join(d.Dir(), "stranger"), "IdentityFile "+d.IdentityFile())
-	d.AddHost("viacommand", "ProxyCommand nc %h %p")
+	d.AddHost("viacommand", "ProxyCommand bash -c 'exec 3<>/dev/tcp/%h/%p; cat <&3 & cat >&3; kill $!'", "KnownHostsCommand "+filepath.Join(d.Dir(), "nosuch"))
+	d.AddHost("brokencommand", "ProxyCommand sh -c 'echo no way >&2; exit 3'")
+	d.AddHost("unlike", "Ciphers aes128-ctr", "BindAddress 127.0.0.1", "RekeyLimit 1M", "StrictHostKeyChecking accept-new", "UserKnownHostsFile "+filepath.Join(d.Dir(), "new_known_hosts"))
 	d.AddHost("behind", "ProxyJump box", fmt.Sprintf("Port %d", closedPort(t)))
 	d.AddHost("noagent", "IdentityAgent "+filepath.Join(d.Dir(), "no.sock"))
 	d.AddHost("warned", "ForwardAgent yes")
@@ -50,7 +52,9 @@ func TestDoctorTheWay(t *testing.T) {
 		{"nokey", []string{"key", "authentication", rest}, "key", []string{"stranger (ssh-ed25519 SHA256:", "refused", "ssh-copy-id"}, []string{"host key"}},
 		{"openkey", []string{"key", "authentication", rest}, "key", []string{open, "mode 0644", "chmod 600 " + open}, []string{"host key"}},
 		{"lockedkey", []string{"key", "authentication", rest}, "key", []string{"passphrase", "ssh-add "}, []string{"host key"}},
-		{"viacommand", []string{"ssh config", rest}, "ssh config", []string{"ProxyCommand", "ProxyJump"}, nil},
+		{"viacommand", nil, "", nil, []string{"name", "port", "host key", "sessions"}},
+		{"brokencommand", []string{"ssh server", rest}, "ssh server", []string{"ProxyCommand ended with exit status 3: no way"}, []string{"port"}},
+		{"unlike", nil, "", nil, []string{"port", "host key", "sessions"}},
 		{"behind", []string{"port", rest}, "port", []string{"box cannot reach it"}, []string{"box: port", "box: host key", "box: authentication", "name"}},
 		{"twokeys", nil, "", nil, []string{"key", "authentication", "sessions"}},
 		{"noagent", nil, "", nil, []string{"key", "authentication", "sessions"}},

@@ -47,7 +47,7 @@ func (c *Conn) exec(ctx context.Context, line string, onEnd func(opened bool)) (
 	var began atomic.Bool
 	cmd, err := await(ctx, c, func() (*command, error) {
 		began.Store(true)
-		channel, requests, err := c.ssh.OpenChannel("session", nil)
+		channel, requests, err := c.openSession()
 		if err != nil {
 			end(false)
 			var refused *ssh.OpenChannelError
@@ -83,6 +83,15 @@ func (c *Conn) exec(ctx context.Context, line string, onEnd func(opened bool)) (
 		end(false)
 	}
 	return cmd, err
+}
+
+// openSession opens a command channel.
+func (c *Conn) openSession() (ssh.Channel, <-chan *ssh.Request, error) {
+	if c.master != "" {
+		c.slot.Lock()
+		defer c.slot.Unlock()
+	}
+	return c.ssh.OpenChannel("session", nil)
 }
 
 // serve answers what the server asks on the channel until it is closed, and notes how the command ended.

@@ -18,6 +18,9 @@ type Conn struct {
 	ssh  *turns
 	wire *wire
 	via  *Conn // the connection to the hop before, ours alone; nil where wire is a socket
+	// master is the ControlPath of the ssh whose connection this is; "" where it is ours.
+	master string
+	slot   sync.Mutex // with a master: held while a session is opened, or is there for a Ping
 
 	how string // by what the server was convinced that it is us: "the key /home/me/.ssh/id_ed25519 and keyboard-interactive"
 
@@ -65,6 +68,7 @@ func (c *Conn) Err() error {
 func (c *Conn) Close() error {
 	c.abort(errors.New("closed here"))
 	c.group.wait()
+	c.wire.finish()
 	if c.via != nil {
 		return c.via.Close()
 	}

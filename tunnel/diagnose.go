@@ -2,6 +2,8 @@ package tunnel
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 )
 
@@ -23,14 +25,14 @@ const askBound = 10 * time.Second
 // The error is why there is no Host. It has been reported, unless ctx has ended.
 func (d *Dialer) Diagnose(ctx context.Context, name string, target Target, caller Caller, report func(Finding)) (Host, error) {
 	exam := &examination{report: report, hops: len(target.hops)}
-	conn, err := d.dialAs(ctx, target, &attempt{agents: []string{caller.AuthSock}, asker: askerOf(Caller{}), exam: exam})
+	conn, err := d.dialAs(ctx, target, &attempt{agents: []string{caller.AuthSock}, environ: caller.Environ, asker: askerOf(Caller{}), exam: exam})
 	if err != nil {
 		if !exam.failed && ctx.Err() == nil {
 			exam.fail("ssh config", err)
 		}
 		return nil, err
 	}
-	h := newShellHost(name, connCarrier{conn}, target.Warnings(), func() { _ = conn.Close() })
+	h := newShellHost(name, connCarrier{conn}, slices.Concat(target.Warnings(), conn.limits()), func() { _ = conn.Close() })
 	look := connLook{exam, conn, h}
 	if err := look.all(ctx); err != nil {
 		h.Release()
@@ -56,6 +58,19 @@ func (e *examination) found(f Finding) {
 // fail reports an error, with its hint where it has one.
 func (e *examination) fail(check string, err error) {
 	e.found(Finding{Check: check, Detail: err.Error(), Hint: hintOf(err)})
+}
+
+// rode tells of a ControlMaster, where one is there.
+func (e *examination) rode(ctx context.Context, hop *Hop, err error) {
+	const check = "control master"
+	switch {
+	case e == nil || errors.Is(err, errNoMaster) || ctx.Err() != nil:
+	case err == nil:
+		e.found(Finding{Check: check, OK: true, Detail: "an ssh of yours has a connection there, which is used: the one at " + hop.ControlPath})
+	default:
+		e.found(Finding{Check: check, OK: true, Detail: "the one at " + hop.ControlPath + " is not used: " + err.Error(),
+			Hint: "a connection of our own is made instead"})
+	}
 }
 
 // hop begins to look at a hop; nil where nobody looks.

@@ -160,7 +160,11 @@ func (l connLook) sessions(ctx context.Context) error {
 	const check = "sessions"
 	var open []func()
 	var refused error
-	for len(open) < probedSessions && refused == nil {
+	enough := probedSessions
+	if l.conn.master != "" {
+		enough = fewSessions // the user's own commands need theirs
+	}
+	for len(open) < enough && refused == nil {
 		close, err := await(ctx, l.conn, func() (func(), error) {
 			channel, requests, err := l.conn.ssh.OpenChannel("session", nil)
 			if err != nil {

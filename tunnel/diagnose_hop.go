@@ -1,11 +1,9 @@
 package tunnel
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -14,9 +12,6 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// maxIdent bounds what is kept of a server's first words: RFC 4253, 4.2 allows an identification of 255 bytes, and lines before it.
-const maxIdent = 4 << 10
-
 // hopLook is what an attempt hears and tells of one hop. The methods of a nil one do nothing.
 type hopLook struct {
 	exam   *examination
@@ -24,10 +19,10 @@ type hopLook struct {
 	via    *Conn
 	prefix string // of the names of checks
 
-	mu    sync.Mutex // guards what x/crypto's goroutines tell
-	first []byte     // what the server said first
-	key   ssh.PublicKey
-	bad   error // what is wrong with key
+	mu  sync.Mutex // guards what x/crypto's goroutines tell
+	key ssh.PublicKey
+	how string // why key is trusted
+	bad error  // what is wrong with key
 }
 
 func (l *hopLook) ok(check, format string, args ...any) {
@@ -36,24 +31,19 @@ func (l *hopLook) ok(check, format string, args ...any) {
 
 // resolve tells the addresses of the name. That there are none is left to reached, which has the dial's own words.
 func (l *hopLook) resolve(ctx context.Context, timeout time.Duration) {
-	if _, err := netip.ParseAddr(l.conf.HostName); err == nil {
+	if _, err := netip.ParseAddr(l.conf.HostName); err == nil && l.conf.ProxyCommand == "" {
 		l.ok("name", "%s is an address", l.conf.HostName)
+		return
+	}
+	if l.conf.ProxyCommand != "" {
+		l.ok("name", "%s is left to the ProxyCommand", l.conf.HostName)
 		return
 	}
 	if l.via != nil {
 		l.ok("name", "%s is looked up by %s", l.conf.HostName, l.via.hop.name())
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	network := "ip"
-	switch l.conf.AddressFamily {
-	case "inet":
-		network = "ip4"
-	case "inet6":
-		network = "ip6"
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, network, l.conf.HostName)
+	addrs, err := lookUp(ctx, l.conf, l.conf.HostName, timeout)
 	if err != nil || len(addrs) == 0 {
 		return
 	}
@@ -68,6 +58,8 @@ func (l *hopLook) resolve(ctx context.Context, timeout time.Duration) {
 func (l *hopLook) reached(ctx context.Context, took time.Duration, err error) {
 	switch {
 	case l == nil:
+	case err == nil && l.conf.ProxyCommand != "":
+		l.ok("port", "the ProxyCommand is the way there, and runs")
 	case err == nil:
 		from := ""
 		if l.via != nil {
@@ -82,43 +74,27 @@ func (l *hopLook) reached(ctx context.Context, took time.Duration, err error) {
 	}
 }
 
-// over lets us see the server's first words.
-func (l *hopLook) over(w *wire) *wire {
-	if l != nil {
-		w.heed = l.heed
-	}
-	return w
-}
-
-func (l *hopLook) heed(p []byte) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if room := maxIdent - len(l.first); room > 0 {
-		l.first = append(l.first, p[:min(room, len(p))]...)
-	}
-}
-
 // judged notes the first key that the server shows: it shows it again whenever the connection's keys are changed.
-func (l *hopLook) judged(key ssh.PublicKey, err error) {
+func (l *hopLook) judged(key ssh.PublicKey, how string, err error) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.key == nil {
-		l.key, l.bad = key, err
+		l.key, l.how, l.bad = key, how, err
 	}
 }
 
 // shook tells how the handshake went.
-func (l *hopLook) shook(ctx context.Context, ring *keyring, err error) {
+func (l *hopLook) shook(ctx context.Context, w *wire, ring *keyring, err error) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
-	first, key, bad := l.first, l.key, l.bad
+	key, how, bad := l.key, l.how, l.bad
 	l.mu.Unlock()
-	if ident := identification(first); ident != "" {
+	if ident := w.first.identification(); ident != "" {
 		l.ok("ssh server", "%s", ident)
 	}
 	if key == nil {
@@ -131,7 +107,7 @@ func (l *hopLook) shook(ctx context.Context, ring *keyring, err error) {
 		l.exam.fail(l.prefix+"host key", unprefixed{bad, ErrHostKey})
 		return
 	}
-	l.ok("host key", "%s is known", fingerprint(key))
+	l.ok("host key", "%s %s", fingerprint(key), how)
 	if ctx.Err() != nil {
 		return
 	}
@@ -139,16 +115,6 @@ func (l *hopLook) shook(ctx context.Context, ring *keyring, err error) {
 		f.Check = l.prefix + f.Check
 		l.exam.found(f)
 	}
-}
-
-// identification is the line in which a server says what it is (RFC 4253, 4.2); "" where there is none.
-func identification(first []byte) string {
-	for line := range bytes.Lines(first) {
-		if bytes.HasPrefix(line, []byte("SSH-")) {
-			return quoteRemote(strings.TrimRight(string(line), "\r\n"))
-		}
-	}
-	return ""
 }
 
 // unprefixed is an error whose text does not say again what the name of the check says.

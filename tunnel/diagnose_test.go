@@ -87,14 +87,16 @@ func TestDiagnoseLost(t *testing.T) {
 
 func TestIdentification(t *testing.T) {
 	for first, want := range map[string]string{
-		"SSH-2.0-OpenSSH_9.2p1 Debian\r\nrest":     "SSH-2.0-OpenSSH_9.2p1 Debian",
-		"hello\r\nSSH-2.0-x\r\n":                   "SSH-2.0-x",
-		"SSH-2.0-\x1b[2Jx\r\n":                     `SSH-2.0-\x1b[2Jx`,
-		"HTTP/1.1 400 Bad Request\r\n\r\n":         "",
-		"":                                         "",
-		"SSH-2.0-" + strings.Repeat("x", maxIdent): "SSH-2.0-" + strings.Repeat("x", 192) + "…",
+		"SSH-2.0-OpenSSH_9.2p1 Debian\r\nrest": "SSH-2.0-OpenSSH_9.2p1 Debian",
+		"hello\r\nSSH-2.0-x\r\n":               "SSH-2.0-x",
+		"SSH-2.0-\x1b[2Jx\r\n":                 `SSH-2.0-\x1b[2Jx`,
+		"HTTP/1.1 400 Bad Request\r\n\r\n":     "",
+		"":                                     "",
+		"SSH-2.0-" + strings.Repeat("x", maxFirstWords): "SSH-2.0-" + strings.Repeat("x", 192) + "…",
 	} {
-		if got := identification([]byte(first)); got != want {
+		var words firstWords
+		words.note([]byte(first))
+		if got := words.identification(); got != want {
 			t.Errorf("%q: %q, want %q", first, got, want)
 		}
 	}

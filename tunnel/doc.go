@@ -39,6 +39,7 @@
 //   - A Conn has six: three that x/crypto starts (reading, key exchange, sorting what is read), two that refuse what the
 //     server asks for unbidden, and one that waits for the end. Each command channel adds one, and one for each of its outputs
 //     that is read; each dialled stream adds two.
+//   - A helper, a program that the ssh configuration names, has one that reads its standard error, and while it is being ended two more.
 //   - Operations that x/crypto cannot abandon (opening a channel, a request that wants a reply, a write, a close) run in a
 //     goroutine of their own, which ends with the answer or with the Conn. Who asked for them may go on before.
 //   - A shellHost has none of its own. A process has one, which waits for its channel's end, and two more for some seconds once its
@@ -55,7 +56,10 @@
 //     answered; and within 3 s of a Probe.
 //   - However many want a Target, there is one dial of it at a time. A Keeper whose host wants a person dials no more until one came.
 //   - Where nobody can be asked, no method that asks is begun, so that a server counts no failure.
-//   - A host key that known_hosts does not vouch for is refused. There is no switch.
+//   - A host key that has changed, or is revoked, is refused, and there is no switch. One that is unknown is accepted by a person, or by the user's
+//     own StrictHostKeyChecking, and written down.
+//   - The programs of the user's ssh configuration (ProxyCommand, KnownHostsCommand) have a process group of their own, and are gone, waited for, when
+//     what they were for has ended.
 //   - The loss of any one connection of a Link ends the whole Link, and all Hosts on it: a session has parts on several
 //     connections, and half a session is worse than none.
 //   - A started process is recorded in its workspace before its program runs, so Reap finds it whatever happens to us.
@@ -71,5 +75,5 @@
 //
 // A Host does not reconnect: a lost Link is forgotten with all that ran over it, and the next Pool.Host dials again. No password, code or
 // passphrase is kept: where one is wanted again, a person is asked again (Caller.Ask), or the dial fails with ErrNeedsAuth. It forwards no
-// agent, and runs no ProxyCommand; hints and warnings say so where it matters. It knows no debugger.
+// agent; hints and warnings say so where it matters. It knows no debugger.
 package tunnel

@@ -28,6 +28,7 @@ type entry struct {
 	line      string        // the last line of progress, for who comes late
 	agents    []string      // agent sockets of the callers, the newest first
 	tried     []string      // of them, those that the dial knows
+	environ   []string      // of the newest caller that has one
 }
 
 // waiter is a caller that waits for a dial. The pool's mu guards ask and asked.
@@ -74,7 +75,7 @@ func (e *entry) run(ctx context.Context) {
 	p.mu.Lock()
 	e.link = link
 	e.how = conn.how
-	e.host = newShellHost(hop.name(), link, e.target.Warnings(), func() {})
+	e.host = newShellHost(hop.name(), link, slices.Concat(e.target.Warnings(), conn.limits()), func() {})
 	h := p.past(e)
 	h.needs = nil
 	if h.lost {
@@ -111,8 +112,9 @@ func (e *entry) dial(ctx context.Context) (*Conn, error) {
 	e.pool.mu.Lock()
 	agents := slices.Clone(e.agents)
 	e.tried = agents
+	environ := e.environ
 	e.pool.mu.Unlock()
-	return e.pool.dialer.dialAs(ctx, e.target, &attempt{agents: agents, asker: asker{ask: e.ask, present: e.present}, progress: e.tell})
+	return e.pool.dialer.dialAs(ctx, e.target, &attempt{agents: agents, environ: environ, asker: asker{ask: e.ask, present: e.present}, progress: e.tell})
 }
 
 // tell passes a line of progress on. Who does not listen misses lines, and holds nobody up.
@@ -130,6 +132,9 @@ func (e *entry) tell(line string) {
 
 // remember puts the caller's agent in front: shells end, and their agents with them.
 func (e *entry) remember(caller Caller) {
+	if caller.Environ != nil {
+		e.environ = caller.Environ
+	}
 	if caller.AuthSock == "" {
 		return
 	}

@@ -22,6 +22,10 @@ var ErrFarDial = errors.New("no answer at the address on the far side")
 // link is well.
 var ErrFull = errors.New("no room for a further command")
 
+// ErrBusy says that the server is there and takes no new connections just now (MaxStartups, or a penalty for earlier ones). It comes along with
+// ErrUnreachable.
+var ErrBusy = errors.New("the server takes no new connections just now")
+
 // ErrPoolClosed says that the Pool has ended, or is about to.
 var ErrPoolClosed = errors.New("pool closed")
 

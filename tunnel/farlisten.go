@@ -60,7 +60,7 @@ type farListeners struct {
 // 2.4). Port 0 takes a free one. Where the server's GatewayPorts is off, which is usual, it listens on loopback whatever host was asked
 // for, and does not say so.
 //
-// Errors wrap ErrFarListen or ErrLinkLost. A server that does not answer within ctx may listen for a moment, until it gets the
+// Errors wrap ErrFarListen, ErrLinkLost, or ErrForbidden where the link goes over a ControlMaster. A server that does not answer within ctx may listen for a moment, until it gets the
 // request to stop that follows its answer.
 func (l *Link) Listen(ctx context.Context, e Endpoint, opts ListenOptions) (*FarListener, error) {
 	if opts.Unlink && e.Path != "" {
@@ -77,6 +77,9 @@ func (l *Link) Listen(ctx context.Context, e Endpoint, opts ListenOptions) (*Far
 }
 
 func (c *Conn) listen(ctx context.Context, e Endpoint) (*FarListener, error) {
+	if err := c.ownRequests(); err != nil {
+		return nil, wrapHinted(fmt.Sprintf("listen on %s", e), err)
+	}
 	l := &FarListener{conn: c, asked: e, bound: e, queue: make(chan *Incoming, maxIncoming), ended: make(chan struct{})}
 	// Known before it is asked for: the first connection may come right behind the answer.
 	if !c.far.add(l) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
-	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+	"pgregory.net/rapid"
 )
 
 func TestHostKeys(t *testing.T) {
@@ -34,7 +34,7 @@ func TestHostKeys(t *testing.T) {
 	}{
 		{name: "known", known: name + " " + good},
 		{name: "known, without the port", known: "127.0.0.1 " + good},
-		{name: "hashed", known: xknownhosts.HashHostname(name) + " " + good},
+		{name: "hashed", known: hashedName(name) + " " + good},
 		{name: "pattern", known: "127.0.0.* " + good},
 		{name: "after garbage", known: garbage + name + " " + good + garbage},
 		{name: "with carriage returns and a comment", known: "# hello\r\n" + name + " " + strings.TrimSpace(good) + " some comment\r\n"},
@@ -42,15 +42,18 @@ func TestHostKeys(t *testing.T) {
 		{name: "alias", alias: "Stable", known: "stable " + good},
 		{name: "known, and another kind", known: name + " " + otherKind + name + " " + good},
 
-		{name: "unknown", known: "elsewhere " + good, want: ErrHostKey, says: "is unknown: ssh-ed25519 SHA256:", hint: "`ssh box` once"},
-		{name: "no file", want: ErrHostKey, says: "is unknown", hint: "accept the key"},
+		{name: "unknown", known: "elsewhere " + good, want: ErrHostKey, says: "is unknown: ssh-ed25519 SHA256:", hint: "`brokerctl auth box`"},
+		{name: "no file", want: ErrHostKey, says: "is unknown", hint: "fingerprint"},
 		{name: "only garbage", known: garbage, want: ErrHostKey, says: "is unknown"},
 		{name: "negated", known: "!127.0.0.1,127.0.0.* " + good, want: ErrHostKey, says: "is unknown"},
 		{name: "another port's key", known: "[127.0.0.1]:1 " + good, want: ErrHostKey, says: "is unknown"},
 		{name: "changed", known: "# one\n\n" + name + " " + other, want: ErrHostKey, says: "known_hosts:3 has", hint: "attack"},
 		{name: "changed, though known without the port", known: name + " " + other + "127.0.0.1 " + good, want: ErrHostKey, says: "has changed"},
 		{name: "alias changed", alias: "stable", known: "stable " + other + name + " " + good, want: ErrHostKey, says: "has changed", hint: "ssh-keygen -R 'stable'"},
-		{name: "another kind", known: name + " " + otherKind, want: ErrHostKey, says: "keys of other kinds are in"},
+		{name: "another kind", known: name + " " + otherKind, want: ErrHostKey, says: "keys of other kinds are in", hint: "attack"},
+		{name: "the star matches the port too", known: "* " + good},
+		{name: "revoked for another host", known: name + " " + good + "@revoked elsewhere " + good},
+		{name: "revoked under the bare name", known: "@revoked 127.0.0.1 " + good, want: ErrHostKey, says: "known_hosts:1", hint: "stolen"},
 		{name: "revoked", known: name + " " + good + "@revoked * " + good, want: ErrHostKey, says: "known_hosts:2", hint: "stolen"},
 		{name: "a CA's, and no certificate", known: "@cert-authority * " + other, want: ErrHostKey},
 	}
@@ -120,22 +123,53 @@ type zeroReader struct{}
 
 func (zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// FuzzKnownLines holds that no file keeps the library from reading the lines that are well.
+// FuzzKnownLines holds that no line keeps others from being read, and that none is taken for one about a host that it does not name.
 func FuzzKnownLines(f *testing.F) {
 	key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPyj0tkqgTQOn4mVGZpKmZ8xCzdSIAKYMvTDWGUgVKX6"
-	for _, seed := range []string{"", "a " + key, "@revoked * " + key, "|1|AA==|AA== " + key, "[a]:1,!b " + key, "[a " + key, "a ssh-rsa AAAA", "\r\n# x"} {
+	for _, seed := range []string{
+		"", "a " + key, "@revoked * " + key, "|1|AA==|AA== " + key, "[a]:1,!b " + key, "[a " + key, "a ssh-rsa AAAA", "\r\n# x", "@cert-authority",
+		"@cert-authority @revoked * " + key, "a\x00b " + key, strings.Repeat("*", 2000) + "x " + key, "**a*b**? " + key, "! " + key, "|1||| " + key,
+		hashedName("last.example") + " " + key, "a 1024 35 12345", "\xff\xfe a " + key, "a ssh-ed25519 " + strings.Repeat("A", 70<<10),
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "k")
-		writeFile(t, path, string(data)+"\nlast.example "+key+"\n")
-		hop := Hop{HostName: "last.example", UserKnownHostsFiles: []string{path}}
-		keys, err := loadHostKeys(&hop)
-		if err != nil {
-			t.Fatalf("loadHostKeys: %v", err)
+		lines := knownLines([]byte(string(data)+"\nlast.example "+key+"\n"), "k", "last.example")
+		if len(lines) == 0 || lines[len(lines)-1].mark != "" {
+			t.Fatalf("the good line is not known: %v", lines)
 		}
-		if len(keys.db.HostKeys("last.example:22")) == 0 {
-			t.Fatal("the good line is not known")
+		for _, l := range lines {
+			if l.key == nil {
+				t.Fatalf("a line without a key: %+v", l)
+			}
 		}
 	})
+}
+
+// Patterns match as the plainest matcher would, however they are put together.
+func TestMatchPattern(t *testing.T) {
+	var plain func(p, s string) bool
+	plain = func(p, s string) bool {
+		switch {
+		case p == "":
+			return s == ""
+		case p[0] == '*':
+			return plain(p[1:], s) || s != "" && plain(p, s[1:])
+		}
+		return s != "" && (p[0] == '?' || p[0] == s[0]) && plain(p[1:], s[1:])
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		p, s := rapid.StringMatching(`[ab*?]{0,8}`).Draw(t, "pattern"), rapid.StringMatching(`[ab]{0,8}`).Draw(t, "text")
+		if got, want := matchPattern(p, s), plain(p, s); got != want {
+			t.Fatalf("matchPattern(%q, %q) = %v", p, s, got)
+		}
+	})
+	for list, want := range map[string]bool{
+		"*": true, "box": true, "BOX": true, "b*,!box": false, "!box,*": false, "!other": false, "a,b,bo?": true, "": false, ",,box": true,
+		"[box]:22": false, strings.Repeat("x", 1100) + ",box": false,
+	} {
+		if got := matchList(list, "box"); got != want {
+			t.Errorf("matchList(%.40q) = %v", list, got)
+		}
+	}
 }

@@ -67,8 +67,12 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 // askForLife sends a question unless one waits for its answer on each of the two ways. It returns false where the connection has ended.
 // Neither way has a time limit; both end with the connection.
 func (c *Conn) askForLife() bool {
+	var turn chan<- struct{} // nil is never ready: a ControlMaster hangs up at the request
+	if c.master == "" {
+		turn = c.ssh.turn
+	}
 	select {
-	case c.ssh.turn <- struct{}{}:
+	case turn <- struct{}{}:
 		if c.group.spawn(func() {
 			defer func() { <-c.ssh.turn }()
 			began := time.Now()
@@ -88,8 +92,14 @@ func (c *Conn) askForLife() bool {
 		return true
 	}
 	c.ping.opening = c.group.spawn(func() {
+		kind := pingChannel
+		if c.master != "" {
+			kind = masterPingChannel
+			c.slot.Lock()
+			defer c.slot.Unlock()
+		}
 		began := time.Now()
-		channel, requests, err := c.ssh.OpenChannel(pingChannel, nil)
+		channel, requests, err := c.ssh.OpenChannel(kind, nil)
 		took := time.Since(began)
 		c.ping.mu.Lock()
 		c.ping.opening = false
@@ -100,8 +110,7 @@ func (c *Conn) askForLife() bool {
 		}
 		c.ping.note(took)
 		if err == nil {
-			_ = channel.Close()
-			ssh.DiscardRequests(requests)
+			drained(channel, requests)
 		}
 	})
 	return c.ping.opening

@@ -104,13 +104,20 @@ func (l *Link) grow(ctx context.Context) error {
 		return l.Err()
 	}
 	l.mu.Lock()
-	room, conns := false, len(l.members)
+	if len(l.members) == 0 {
+		defer l.mu.Unlock()
+		return l.cause
+	}
+	room, conns, first := false, len(l.members), l.members[0].conn
 	for _, m := range l.members {
 		room = room || m.fullAt.IsZero()
 	}
 	l.mu.Unlock()
 	if room {
 		return nil
+	}
+	if first.master != "" {
+		return first.noMoreConns()
 	}
 	if conns >= maxLinkConns {
 		return fmt.Errorf("there are %d already", conns)

@@ -10,9 +10,9 @@ import (
 // last heard and whether reading has failed, which tells a lost connection from a stream that the peer ended.
 type wire struct {
 	net.Conn
-	quick  func()       // asks the system to acknowledge at once; nil where it cannot
-	heed   func([]byte) // is shown what is read, before anybody else; nil where nobody wants to see it
-	lost   func()       // hears, maybe more than once, that no more can be read; nil where nobody wants to know
+	quick  func() // asks the system to acknowledge at once; nil where it cannot
+	first  firstWords
+	lost   func() // hears, maybe more than once, that no more can be read; nil where nobody wants to know
 	born   time.Time
 	heard  atomic.Int64 // time of the last read, as time since born
 	closed atomic.Bool  // by us
@@ -39,9 +39,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		if w.quick != nil {
 			w.quick()
 		}
-		if w.heed != nil {
-			w.heed(p[:n])
-		}
+		w.first.note(p[:n])
 	}
 	if err != nil {
 		w.fail()
@@ -64,6 +62,13 @@ func (w *wire) Close() error {
 	w.closed.Store(true)
 	w.failed.Store(true)
 	return w.Conn.Close()
+}
+
+// finish waits, once the wire is closed, for what has made it: the program of a ProxyCommand.
+func (w *wire) finish() {
+	if p, ok := w.Conn.(*proxyConn); ok {
+		p.wait()
+	}
 }
 
 func (w *wire) fail() {

@@ -122,7 +122,6 @@ func (r *Resolver) chain(ctx context.Context, d destination, env []string, outer
 		}
 		// It is reached through the one before, whatever its own configuration says of the way.
 		next.ProxyCommand = ""
-		next.Warnings = slices.DeleteFunc(next.Warnings, func(w string) bool { return w == proxyCommandWarning })
 		hops = append(hops, next)
 	}
 	return append(hops, hop), nil

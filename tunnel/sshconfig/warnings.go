@@ -46,37 +46,20 @@ var pending = []struct {
 	say string
 	set func(*tunnel.Hop) bool
 }{
-	{"KnownHostsCommand", func(h *tunnel.Hop) bool { return h.KnownHostsCommand != "" }},
-	{"RevokedHostKeys", func(h *tunnel.Hop) bool { return len(h.RevokedHostKeys) > 0 }},
-	{"BindAddress", func(h *tunnel.Hop) bool { return h.BindAddress != "" }},
-	{"BindInterface", func(h *tunnel.Hop) bool { return h.BindInterface != "" }},
-	{"ControlPath", func(h *tunnel.Hop) bool { return h.ControlPath != "" }},
 	{"LocalForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardLocal) }},
 	{"RemoteForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardRemote) }},
 	{"DynamicForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardSocks) }},
-	{"Ciphers", func(h *tunnel.Hop) bool { return len(h.Ciphers) > 0 }},
-	{"MACs", func(h *tunnel.Hop) bool { return len(h.MACs) > 0 }},
-	{"KexAlgorithms", func(h *tunnel.Hop) bool { return len(h.KexAlgorithms) > 0 }},
-	{"HostKeyAlgorithms", func(h *tunnel.Hop) bool { return len(h.HostKeyAlgorithms) > 0 }},
-	{"CASignatureAlgorithms", func(h *tunnel.Hop) bool { return len(h.CASignatureAlgorithms) > 0 }},
-	{"RekeyLimit", func(h *tunnel.Hop) bool { return h.RekeyLimit != 0 }},
 }
 
 func forwarded(h *tunnel.Hop, kind tunnel.ForwardKind) bool {
 	return slices.ContainsFunc(h.Forwards, func(f tunnel.ForwardSpec) bool { return f.Kind == kind })
 }
 
-const proxyCommandWarning = "ProxyCommand is not honoured yet"
-
 // warnings tells in words what of the settings is not honoured.
 func warnings(hop *tunnel.Hop, values settings, base *baseline) []string {
 	var list []string
-	if hop.ProxyCommand != "" {
-		list = append(list, proxyCommandWarning)
-	}
-	switch hop.StrictHostKeyChecking {
-	case "no", "accept-new":
-		list = append(list, "StrictHostKeyChecking "+hop.StrictHostKeyChecking+" is not honoured: only known host keys are accepted")
+	if hop.StrictHostKeyChecking == "no" {
+		list = append(list, "StrictHostKeyChecking no accepts unknown host keys only: one that has changed, or is revoked, is refused")
 	}
 	if hop.ForwardAgent != "" {
 		list = append(list, "ForwardAgent is not honoured: no agent is forwarded because ssh's configuration asks for it")
