@@ -123,16 +123,10 @@ func (c *Conn) ownRequests() error {
 		"set ControlPath none for "+c.hop.name()+" in the ssh configuration, or end the master (`ssh -O exit "+c.hop.name()+"`), for a connection of its own")
 }
 
-// noMoreConns says that a link over a ControlMaster has no further connections.
-func (c *Conn) noMoreConns() error {
-	return hinted(fmt.Errorf("%w: %s is reached over the ControlMaster at %s, and that connection takes no further commands", ErrForbidden, c.hop.name(), c.master),
-		"close sessions, raise MaxSessions in the server's sshd_config, or set ControlPath none for "+c.hop.name()+" in the ssh configuration")
-}
-
 // limits are warnings of what a connection cannot do.
 func (c *Conn) limits() []string {
 	if c.master == "" {
 		return nil
 	}
-	return []string{"reached over the ControlMaster at " + c.master + ": remote forwards are off, and so are more commands at once than MaxSessions allows on its connection"}
+	return []string{"reached over the ControlMaster at " + c.master + ": remote forwards are off, and commands beyond MaxSessions of its one connection wait for the end of others"}
 }

@@ -161,15 +161,32 @@ func TestControlMasterLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = link.exec(t.Context(), "cat")
-	if !errors.Is(err, ErrForbidden) {
-		t.Fatalf("a third command: %v", err)
-	}
-	checkWords(t, err, "ControlMaster at "+hop.ControlPath, "MaxSessions")
 	if _, err := conn.Ping(t.Context()); err != nil {
 		t.Errorf("Ping where no session is left: %v", err)
 	}
-	_, _ = first.Close(), second.Close()
+	if err := link.grow(t.Context()); err != nil { // no connection is known to be full yet
+		t.Fatal(err)
+	}
+	third := make(chan error, 1)
+	go func() {
+		cmd, err := link.exec(t.Context(), "cat")
+		if err == nil {
+			_ = cmd.Close()
+		}
+		third <- err
+	}()
+	_ = second.Close()
+	if err := <-third; err != nil {
+		t.Errorf("a command that waits for room: %v", err)
+	}
+	if n := link.Conns(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+	link.markFull(link.members[0])
+	if err := link.grow(t.Context()); err == nil || !strings.Contains(err.Error(), "ControlMaster at "+hop.ControlPath) {
+		t.Errorf("grow = %v", err)
+	}
+	_ = first.Close()
 	_, err = link.Listen(t.Context(), Endpoint{Port: 0}, ListenOptions{})
 	if !errors.Is(err, ErrForbidden) {
 		t.Fatalf("Listen = %v", err)

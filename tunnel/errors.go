@@ -18,13 +18,13 @@ var ErrForbidden = errors.New("forbidden by the server's configuration")
 // socket. The link is well.
 var ErrFarDial = errors.New("no answer at the address on the far side")
 
-// ErrFull says that the server runs as many commands for us as it allows on our connections, and that no further connection can be made. The
-// link is well.
-var ErrFull = errors.New("no room for a further command")
-
 // ErrBusy says that the server is there and takes no new connections just now (MaxStartups, or a penalty for earlier ones). It comes along with
 // ErrUnreachable.
 var ErrBusy = errors.New("the server takes no new connections just now")
+
+// ErrFull says that the server runs as many commands for us as it allows on our connections, and that no further connection can be made. The
+// link is well.
+var ErrFull = errors.New("no room for a further command")
 
 // ErrPoolClosed says that the Pool has ended, or is about to.
 var ErrPoolClosed = errors.New("pool closed")

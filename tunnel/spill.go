@@ -117,7 +117,7 @@ func (l *Link) grow(ctx context.Context) error {
 		return nil
 	}
 	if first.master != "" {
-		return first.noMoreConns()
+		return fmt.Errorf("it goes over the ControlMaster at %s, which has one connection", first.master)
 	}
 	if conns >= maxLinkConns {
 		return fmt.Errorf("there are %d already", conns)

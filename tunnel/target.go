@@ -47,7 +47,9 @@ type Hop struct {
 
 	StrictHostKeyChecking string // "yes", "accept-new", "no" (off), "ask"; "" is ask
 	HashKnownHosts        bool
-	KnownHostsCommand     string   // with the tokens that only a connection knows left in (%f, %H, %I, %K, %t, and %% for a percent sign), all others expanded
+	// KnownHostsCommand is parted into words as ssh does it, without a shell. The tokens that only a connection knows are left in (%f, %H, %I, %K,
+	// %t, and %% for a percent sign), all others expanded.
+	KnownHostsCommand     string
 	RevokedHostKeys       []string // files
 	HostKeyAlgorithms     []string // empty: our default, ordered by what is known of the host
 	CASignatureAlgorithms []string // empty: our default

@@ -190,8 +190,7 @@ func (p *pair) read(t reporter, values settings, d destination) reading {
 	return reading{hop, jumps}
 }
 
-// diffReadings tells where the two differ, but for the identities that are tried by default, which versions of ssh differ in, and an
-// algorithm that the other side's list may have without our knowing.
+// diffReadings tells where the two differ, but for the identities that are tried by default, which versions of ssh differ in.
 func diffReadings(t reporter, name string, native, ssh reading) {
 	t.Helper()
 	if !slices.Equal(native.jumps, ssh.jumps) {
@@ -202,7 +201,6 @@ func diffReadings(t reporter, name string, native, ssh reading) {
 		if !slices.ContainsFunc(hop.IdentityFiles, func(f string) bool { return !isDefault(f) }) {
 			hop.IdentityFiles = slices.DeleteFunc(hop.IdentityFiles, isDefault)
 		}
-		// Each is compared in words, and what is but a default printed out is not.
 		slices.Sort(hop.Warnings)
 	}
 	a, b := reflect.ValueOf(native.hop), reflect.ValueOf(ssh.hop)

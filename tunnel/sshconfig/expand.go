@@ -79,21 +79,31 @@ func (x *expander) percent(text string) string {
 	return out.String()
 }
 
-// knownHostsCommand fills in all but the tokens that only a connection knows, and %%, which goes with them.
+// knownHostsCommand fills in all but the tokens that only a connection knows, and %%, which goes with them. As ssh, it parts the command before
+// and leaves its first word alone (sshconnect.c, load_hostkeys_command), so that a value with a blank stays one argument.
 func (x *expander) knownHostsCommand(text string) string {
-	var out strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] != '%' || i+1 == len(text) {
-			out.WriteByte(text[i])
-			continue
-		}
-		if i++; strings.IndexByte("%fHIKt", text[i]) >= 0 {
-			out.WriteString(text[i-1 : i+1])
-			continue
-		}
-		out.WriteString(literal(x.percent(text[i-1 : i+1])))
+	args, ok := splitArgs(text, false)
+	if !ok {
+		x.warn("KnownHostsCommand is left out: a quote is not closed")
+		return ""
 	}
-	return x.fill(out.String(), literal)
+	for n := 1; n < len(args); n++ {
+		arg := args[n]
+		var out strings.Builder
+		for i := 0; i < len(arg); i++ {
+			if arg[i] != '%' || i+1 == len(arg) {
+				out.WriteByte(arg[i])
+				continue
+			}
+			if i++; strings.IndexByte("%fHIKt", arg[i]) >= 0 {
+				out.WriteString(arg[i-1 : i+1])
+				continue
+			}
+			out.WriteString(literal(x.percent(arg[i-1 : i+1])))
+		}
+		args[n] = x.fill(out.String(), literal)
+	}
+	return joinArgs(args)
 }
 
 // literal keeps a value's percent signs from being taken for tokens.

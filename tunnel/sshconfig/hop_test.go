@@ -38,7 +38,7 @@ Host web1
   HostKeyAlias Stable
   StrictHostKeyChecking accept-new
   HashKnownHosts yes
-  KnownHostsCommand /bin/kh %f %H %I %K %t %% %h %u ${PERCENT}
+  KnownHostsCommand /bin/kh %f %H %I %K %t %% "%h  %u" ${PERCENT}
   RevokedHostKeys ~/revoked
   HostKeyAlgorithms rsa-sha2-512
   CASignatureAlgorithms ssh-ed25519,rsa-sha2-512
@@ -69,7 +69,7 @@ Host web1
 		PubkeyAuthentication:     "no", PasswordAuthentication: "no", KbdInteractive: "no", NumberOfPasswordPrompts: 1,
 		PubkeyAcceptedAlgorithms: []string{"ssh-ed25519"}, AddKeysToAgent: "confirm 3600", ForwardAgent: "yes",
 		HostKeyAlias: "stable", StrictHostKeyChecking: "accept-new", HashKnownHosts: true,
-		KnownHostsCommand: "/bin/kh %f %H %I %K %t %% web1.example " + me.name + " 5%%",
+		KnownHostsCommand: "/bin/kh %f %H %I %K %t %% \"web1.example  " + me.name + "\" \"5%% \\\"x\"",
 		RevokedHostKeys:   []string{me.home + "/revoked"},
 		HostKeyAlgorithms: []string{"rsa-sha2-512"}, CASignatureAlgorithms: []string{"ssh-ed25519", "rsa-sha2-512"},
 		KexAlgorithms: []string{"curve25519-sha256"}, Ciphers: []string{"aes256-ctr", "aes128-ctr"}, MACs: []string{"hmac-sha2-256"},
@@ -82,7 +82,7 @@ Host web1
 		},
 		ExitOnForwardFailure: true, GatewayPorts: true, StreamLocalBindMask: 0o117, StreamLocalUnlink: true,
 	}
-	target, err := withSSH(t, file).Resolve(t.Context(), "web1", append(os.Environ(), "PERCENT=5%"))
+	target, err := withSSH(t, file).Resolve(t.Context(), "web1", append(os.Environ(), `PERCENT=5% "x`))
 	if err != nil {
 		t.Fatal(err)
 	}

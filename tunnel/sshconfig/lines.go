@@ -1,6 +1,9 @@
 package sshconfig
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // configLine is a line of a configuration file, taken apart as ssh does (readconf.c, process_config_line_depth).
 type configLine struct {
@@ -30,7 +33,7 @@ func parseLine(text string) (configLine, bool) {
 		line.bad = "it has no argument"
 		return line, true
 	}
-	if line.args, ok = splitArgs(line.raw); !ok {
+	if line.args, ok = splitArgs(line.raw, true); !ok {
 		line.bad = "a quote is not closed"
 	}
 	return line, true
@@ -53,14 +56,15 @@ func cutWord(text string) (word, rest string, ok bool) {
 	return word, rest, true
 }
 
-// splitArgs parts arguments at blanks outside of quotes; a comment ends them (misc.c, argv_split). It is false where a quote is not closed.
-func splitArgs(raw string) ([]string, bool) {
+// splitArgs parts arguments at blanks outside of quotes; a comment ends them where there may be one (misc.c, argv_split). It is false where a
+// quote is not closed.
+func splitArgs(raw string, comments bool) ([]string, bool) {
 	var args []string
 	for i := 0; i < len(raw); i++ {
 		if raw[i] == ' ' || raw[i] == '\t' {
 			continue
 		}
-		if raw[i] == '#' {
+		if comments && raw[i] == '#' {
 			break
 		}
 		var arg strings.Builder
@@ -95,4 +99,15 @@ func splitArgs(raw string) ([]string, bool) {
 // escapes tells whether a backslash before c is taken off.
 func escapes(c, quote byte) bool {
 	return c == '\'' || c == '"' || c == '\\' || quote == 0 && c == ' '
+}
+
+// joinArgs is a line that splitArgs parts into these arguments again.
+func joinArgs(args []string) string {
+	words := slices.Clone(args)
+	for i, arg := range words {
+		if arg == "" || strings.ContainsAny(arg, " \t\"'\\") {
+			words[i] = `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(arg) + `"`
+		}
+	}
+	return strings.Join(words, " ")
 }

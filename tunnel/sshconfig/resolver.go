@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -97,7 +98,7 @@ func (r *Resolver) chain(ctx context.Context, d destination, env []string, outer
 		return nil, loopError(append(outer, d))
 	}
 	outer = append(slices.Clone(outer), d)
-	hop, jumps, err := r.hop(ctx, d, env)
+	hop, jumps, err := r.hop(ctx, d, env, len(outer) > 1)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func (r *Resolver) chain(ctx context.Context, d destination, env []string, outer
 			}
 			continue
 		}
-		next, _, err := r.hop(ctx, jump, env)
+		next, _, err := r.hop(ctx, jump, env, true)
 		if err != nil {
 			return nil, err
 		}
@@ -138,11 +139,23 @@ func loopError(way []destination) error {
 	}
 }
 
+// ofSessions are the options that a jump host's `ssh -W` has no use for: nothing runs there, and nothing but the way on is forwarded.
+var ofSessions = []string{
+	"dynamicforward", "forwardagent", "forwardx11", "localcommand", "localforward", "permitremoteopen", "remotecommand", "remoteforward", "sendenv",
+	"sessiontype", "setenv", "tunnel",
+}
+
 // hop resolves one destination, without the way to it.
-func (r *Resolver) hop(ctx context.Context, d destination, env []string) (tunnel.Hop, []string, error) {
+func (r *Resolver) hop(ctx context.Context, d destination, env []string, jump bool) (tunnel.Hop, []string, error) {
 	found, err := r.ask(ctx, d, env)
 	if err != nil {
 		return tunnel.Hop{}, nil, err
+	}
+	if jump {
+		found.values = maps.Clone(found.values) // others have them, too
+		for _, name := range ofSessions {
+			delete(found.values, name)
+		}
 	}
 	base, err := r.baseline(ctx, env)
 	if err != nil {

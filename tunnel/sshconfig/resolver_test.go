@@ -142,6 +142,29 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// A jump host carries the way on, and nothing that its configuration says of sessions there.
+func TestJumpHostsHaveNoSessions(t *testing.T) {
+	file := configFile(t, "Host web1\n ProxyJump a,b\nHost *\n LocalForward 1 x:1\n SetEnv A=b\n RemoteCommand top\n ForwardAgent yes\n Compression yes\n")
+	for kind, r := range map[string]*Resolver{"ssh": withSSH(t, file), "native": without(file)} {
+		for range 2 { // and the answers that are kept are not harmed
+			target, err := r.Resolve(t.Context(), "web1", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, hop := range target.Hops() {
+				last := i == 2
+				if (len(hop.Forwards) > 0) != last || (len(hop.SetEnv) > 0) != last || (hop.ForwardAgent != "") != last {
+					t.Errorf("%s: hop %d: %+v", kind, i, hop)
+				}
+				said := strings.Join(hop.Warnings, "\n")
+				if strings.Contains(said, "RemoteCommand") != last || !strings.Contains(said, "Compression") {
+					t.Errorf("%s: hop %d: warnings %q", kind, i, hop.Warnings)
+				}
+			}
+		}
+	}
+}
+
 func TestProxyCommandIsPassedOn(t *testing.T) {
 	file := configFile(t, "Host *\nProxyCommand nc %h %p\n")
 	for kind, r := range map[string]*Resolver{"ssh": withSSH(t, file), "native": without(file)} {
