@@ -61,6 +61,7 @@ func (c *Conn) exec(ctx context.Context, line string, onEnd func(opened bool)) (
 			end(true)
 			return nil, ErrLinkLost
 		}
+		c.offerAgent(channel)
 		for _, variable := range c.hop.SetEnv { // RFC 4254, section 6.4. As ssh, we do not ask whether the server has done it.
 			name, value, _ := strings.Cut(variable, "=")
 			if _, err := channel.SendRequest("env", false, ssh.Marshal(&struct{ Name, Value string }{name, value})); err != nil {

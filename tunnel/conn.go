@@ -27,6 +27,7 @@ type Conn struct {
 	group group // all goroutines of the connection but those of x/crypto, which end with the wire
 	done  chan struct{}
 	far   farListeners
+	lent  lending
 
 	mu    sync.Mutex
 	cause error // why the connection ends: the first reason given counts

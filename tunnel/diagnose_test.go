@@ -3,11 +3,13 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/debugbroker/debugbroker/integration/sshd"
+	"github.com/debugbroker/debugbroker/integration/sshserver"
 )
 
 // diagnosed is what Diagnose reported, a line each: "ok" or "FAIL", the check, what was found.
@@ -49,6 +51,19 @@ func TestDiagnose(t *testing.T) {
 	lines, err = diagnosed(t.Context(), t, []Hop{one.hop(t, one.IdentityFile())}, nil)
 	if !errors.Is(err, ErrAuth) || !contains(lines, "accepted, and the server wants more than a key") || !contains(lines, "\nFAIL authentication: ") {
 		t.Errorf("%v\n%s", err, strings.Join(lines, "\n"))
+	}
+}
+
+// TestDiagnoseQuestions: what a server would ask is told, and nobody is asked.
+func TestDiagnoseQuestions(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "id")
+	newKey(t, "ed25519", key, "")
+	hop := serveSSH(t, sshserver.Config{AuthorizedKey: newKey(t, "ed25519", key+"2", "").PublicKey(), Password: func(string) bool { return true }}, key)
+	hints := ""
+	lines, err := diagnosed(t.Context(), t, []Hop{hop}, func(f Finding) { hints += f.Check + ": " + f.Hint + "\n" })
+	if !errors.Is(err, ErrNeedsAuth) || !contains(lines, "\nok password: the server offers to ask for a password\n") || !contains(lines, "\nFAIL key: "+key) ||
+		!contains(lines, "\nFAIL authentication: ") || !strings.Contains(hints, "authentication: brokerctl auth box") {
+		t.Errorf("%v\n%s\n%s", err, strings.Join(lines, "\n"), hints)
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 // queue is full refuses.
 func (c *Conn) serveChannels(channels <-chan ssh.NewChannel) {
 	for channel := range channels {
+		if channel.ChannelType() == "auth-agent@openssh.com" && c.lendAgent(channel) {
+			continue
+		}
 		in := &Incoming{conn: c, channel: channel}
 		at, ok := in.place()
 		asked, taken := ok, false

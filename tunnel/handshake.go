@@ -58,6 +58,9 @@ func (a *attempt) handshake(ctx context.Context, hop *Hop, w *wire, timeout time
 	if err == nil {
 		conn := newConn(hop, w, client, channels, requests, a.log)
 		conn.how = ring.how()
+		if hop.LendAgent {
+			conn.lend(hop, a.agents)
+		}
 		if clock.stop() && stop() {
 			return conn, nil
 		}

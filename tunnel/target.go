@@ -44,6 +44,7 @@ type Hop struct {
 	PubkeyAcceptedAlgorithms []string // signature algorithms; empty: our default
 	AddKeysToAgent           string   // "yes", "confirm", "ask", "no" or a time; "" is no
 	ForwardAgent             string   // as the configuration has it: "yes", a path, or "". It is reported, never obeyed by itself
+	LendAgent                bool     // commands there reach the user's agent: whoever runs that host can sign with the user's keys
 
 	StrictHostKeyChecking string // "yes", "accept-new", "no" (off), "ask"; "" is ask
 	HashKnownHosts        bool
@@ -126,6 +127,18 @@ func NewTarget(hops []Hop) Target {
 	}
 	t.key = targetKey(t.hops)
 	return t
+}
+
+// LendingAgent is the target with the user's agent lent to its last hop, for users who say so in a configuration of ours.
+func (t Target) LendingAgent() Target {
+	hops := t.Hops()
+	if len(hops) == 0 {
+		return t
+	}
+	last := &hops[len(hops)-1]
+	last.LendAgent = true
+	last.Warnings = slices.DeleteFunc(last.Warnings, func(w string) bool { return strings.HasPrefix(w, "ForwardAgent ") })
+	return NewTarget(hops)
 }
 
 // Key names the target in the pool: two targets have the same key where one connection serves both. It begins with what a
