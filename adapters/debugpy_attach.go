@@ -93,6 +93,9 @@ func (d debugpy) attachRefusal(r Request, f facts) error {
 		// debugpy by pid would end the debugpy that is there (server/attach_pid_injected.py).
 		_, port, _ := net.SplitHostPort(found.Listening)
 		return &Error{Foreign, fmt.Sprintf("process %d runs under debugpy already, which listens on %s", t.PID, found.Listening), "take --port " + port}
+	case f.first("cwd_removed") != "":
+		return &Error{Foreign, fmt.Sprintf("the working directory of process %d has been removed, and debugpy does not get into a program without one", t.PID),
+			"start the program again, in a directory that is there: it was in " + f.first("cwd_removed")}
 	}
 	if f.first("capabilities") != "" {
 		if err := ptraceRefusal(r, f, "debugpy"); err != nil {

@@ -33,6 +33,7 @@ func (debugpy) Probe(r Request) []Command {
 	var s strings.Builder
 	s.WriteString(beginProbe(r, program))
 	set := func(name, value string) { s.WriteString(name + "=" + quote(value) + "\n") }
+	set("pid", "")
 	set("interpreter", r.Interpreter)
 	set("configured", quoteAll(r.Interpreters...))
 	set("path", r.Host.Path)
@@ -90,7 +91,7 @@ func programRefusal(program string, f facts) error {
 func interpreterRefusal(asked string, tried []string) error {
 	words := map[string]string{
 		"absent": "is not there", "no_debugpy": "has no debugpy", "broken": "does not work", "slow": "did not answer in time", "skipped": "was not tried, time was up",
-		"other_version": "is of another version",
+		"other_version": "is of another version", "foreign": "was not run, since another user has put it there",
 	}
 	var said []string
 	for _, t := range tried {

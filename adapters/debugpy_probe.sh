@@ -1,6 +1,6 @@
 # Prints facts about one place to run python in; runs nothing of the user's. The variables were set by the lines before:
-# interpreter (--interpreter), configured (a list of words), program, module, path (of the login shell); home_of and $here are of
-# probe_head.sh. Of debugpy_target.sh are want (the only version that will do) and candidates (words).
+# interpreter (--interpreter), configured (a list of words), program, module, path (of the login shell), pid (of a program that runs
+# already); home_of and $here are of probe_head.sh. Of debugpy_target.sh are want (the only version that will do) and candidates (words).
 set -f
 path=${path:-$PATH}
 begun=$(date +%s)
@@ -73,6 +73,24 @@ try() {
 	return 1
 }
 
+# relative FILE: tries $here/FILE, unless it is what somebody else has put there: anybody may into /tmp. Whose the directory is may, since the
+# program there is theirs too; but not where root stands only because it looks into their running program.
+relative() {
+	file=$1
+	while :; do case $file in ./*) file=${file#./} ;; *) break ;; esac; done
+	owner=$(owner_of "$here/${file%%/*}")
+	case $owner in
+	0 | "$(id -u)") ;;
+	*)
+		if [ -e "$here/$file" ] && { [ -n "$pid" ] || [ -z "$owner" ] || [ "$owner" != "$(owner_of "$here/.")" ]; }; then
+			fact tried "foreign $here/$file"
+			return 1
+		fi ;;
+	esac
+	try "$here/$file"
+}
+owner_of() { ls -ldn "$1" 2>/dev/null | { read -r mode links owner rest; printf '%s' "$owner"; }; }
+
 # on_path NAME: tries it at every absolute PATH entry.
 on_path() {
 	found=1
@@ -91,7 +109,7 @@ named() {
 	word=$(home_of "$1"); word=${word%.}
 	case $word in
 	/*) try "$word" && exit 0 ;;
-	*/*) try "$here/$word" && exit 0 ;;
+	*/*) relative "$word" && exit 0 ;;
 	*) on_path "$word" named ;;
 	esac
 }
@@ -101,7 +119,7 @@ eval "set -- $candidates"
 for word; do try "$word" && exit 0; done
 eval "set -- $configured"
 for word; do named "$word"; done
-[ -x "$here/.venv/bin/python" ] && try "$here/.venv/bin/python" && exit 0
+[ -x "$here/.venv/bin/python" ] && relative .venv/bin/python && exit 0
 rest_of_path=$path:
 while [ -n "$rest_of_path" ]; do
 	entry=${rest_of_path%%:*}; rest_of_path=${rest_of_path#*:}

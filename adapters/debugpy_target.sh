@@ -35,6 +35,10 @@ if [ -n "$exe" ] && [ -n "$ours" ] && [ -x "$exe" ]; then
 fi
 fact target_version "$want"
 
+# debugpy's import asks for the working directory (_vendored/_util.py), and does not get in where that has been removed.
+there=$(readlink "/proc/$pid/cwd" 2>/dev/null)
+case $there in *' (deleted)') [ -d "$there" ] || fact cwd_removed "${there% (deleted)}" ;; esac
+
 # At the end: is debugpy's way into a running program there, a gdb that can call a function in another process? It is tried on a process
 # of our own, because the program does not survive some gdbs (gdb 13, where the processor's state is larger than it knows: "Couldn't
 # write extended state status").

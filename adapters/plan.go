@@ -17,7 +17,8 @@ type Plan struct {
 	Argv []string
 	Env  []string // K=V
 	Cwd  string   // the debuggee's working directory
-	// ServerCwd is where the server itself is started if that is not Cwd: Delve builds there, and then starts the debuggee in Cwd.
+	// ServerCwd is where the server itself, of Argv or Stdio, is started if that is not Cwd: Delve builds there, and then starts the
+	// debuggee in Cwd. The directory of a program that runs already may be gone, or closed to root.
 	ServerCwd string
 	Files     []File   // written into the workspace before the start
 	Program   []string // the debuggee's command line as the user would write it

@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -87,7 +88,7 @@ func (s *server) stdio(ctx context.Context) (net.Conn, error) {
 		}
 	}
 	cmd := exec.Command(s.plan.Stdio[0], s.plan.Stdio[1:]...)
-	cmd.Env, cmd.Dir = append(os.Environ(), s.plan.Env...), s.plan.Cwd
+	cmd.Env, cmd.Dir = append(os.Environ(), s.plan.Env...), cmp.Or(s.plan.ServerCwd, s.plan.Cwd)
 	in, err := cmd.StdinPipe()
 	must(s.t, "stdin", err)
 	out, err := cmd.StdoutPipe()

@@ -100,6 +100,32 @@ func (h *Hosts) resolve(ctx context.Context, name string, own api.Caller) (targe
 	return target, caller, err
 }
 
+// keep makes a keeper of the link to a host: each dial reads the ssh configuration anew.
+func (h *Hosts) keep(name string, changed func()) keeper {
+	var k *tunnel.Keeper
+	k = tunnel.NewKeeper(h.pool, tunnel.KeeperOptions{
+		Name: name,
+		Changed: func() {
+			switch st := k.Status(); st.State {
+			case tunnel.LinkNeedsAuth, tunnel.LinkUp:
+				h.note(name, st.Err)
+			}
+			changed()
+		},
+		Resolve: func(ctx context.Context) (tunnel.Target, tunnel.Caller, error) {
+			target, caller, err := h.resolve(ctx, name, api.Caller{})
+			if err != nil {
+				return tunnel.Target{}, tunnel.Caller{}, err
+			}
+			h.mu.Lock()
+			h.known[name] = target
+			h.mu.Unlock()
+			return target, tunnel.Caller{AuthSock: caller.SSHAuthSock}, nil
+		},
+	})
+	return k
+}
+
 // Facts tells what a connected host is, from memory where its link has not been lost since.
 func (h *Hosts) Facts(ctx context.Context, host tunnel.Host) (tunnel.Facts, error) {
 	reconnects := 0

@@ -46,11 +46,15 @@ func (s *session) startStdio(ctx context.Context, r *rig) (net.Conn, error) {
 	if err := s.b.ledger.enter(e); err != nil {
 		return nil, err
 	}
+	cwd := r.plan.ServerCwd
+	if cwd == "" {
+		cwd = r.plan.Cwd
+	}
 	proc, err := func() (tunnel.Process, error) {
 		if err := r.host.MakeWorkspace(ctx, e.Workspace); err != nil {
 			return nil, fmt.Errorf("make a private directory on %s: %w", hostLabel(s.req.Host), err)
 		}
-		return r.host.Start(ctx, tunnel.Spec{Workspace: e.Workspace, Argv: r.plan.Stdio, Env: r.plan.Env, Cwd: r.plan.Cwd, Stdin: true})
+		return r.host.Start(ctx, tunnel.Spec{Workspace: e.Workspace, Argv: r.plan.Stdio, Env: r.plan.Env, Cwd: cwd, Stdin: true})
 	}()
 	if err != nil {
 		s.endStdio(ctx, r, e)

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -184,4 +185,35 @@ func TestAttachExpires(t *testing.T) {
 	}
 	h.runsOn()
 	untraced(t, h.cmd.Process.Pid)
+}
+
+// TestAttachWithoutDirectory: the program's working directory has been removed, as the last release's is after a deployment.
+func TestAttachWithoutDirectory(t *testing.T) {
+	t.Parallel()
+	for _, k := range attachKinds(t) {
+		t.Run(k.lang, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, k.options())
+			dir := t.TempDir()
+			cmd := exec.Command(k.argv[0], k.argv[1:]...)
+			cmd.Dir = dir
+			h := startCommand(t, "tick", cmd)
+			if err := os.Remove(dir); err != nil {
+				t.Fatal(err)
+			}
+			if k.lang == "python" { // debugpy does not get in
+				complaint{code: api.CodeUnsuitable, words: []string{"working directory of process " + h.pid(), "has been removed", dir}}.check(t, w.In(t).Fails(1, "open", "box:python", "--pid", h.pid()))
+				h.untouched()
+				return
+			}
+			v := k.attach(t, w, "box", h)
+			h.runsOn()
+			leave, _ := k.stops(t, v.Local)
+			leave()
+			h.runsOn()
+			closeAttached(t, w.Broker, k.lang, v.ID)
+			h.runsOn()
+			untraced(t, h.cmd.Process.Pid)
+		})
+	}
 }

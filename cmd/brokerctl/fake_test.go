@@ -33,8 +33,13 @@ type fakeDaemon struct {
 	mu       sync.Mutex
 	sessions []api.Session
 	requests []api.OpenRequest
-	changed  chan struct{} // closed and replaced at each change
-	calls    []string      // "POST /v1/sessions"
+	forwards []api.Forward
+	removed  []api.Forward
+
+	forwardRequests []api.ForwardRequest
+
+	changed chan struct{} // closed and replaced at each change
+	calls   []string      // "POST /v1/sessions"
 }
 
 const evil = "\x1b]0;owned\a\x1b[2J\u009b31mred\u202egnp\r\nnext\tline"
@@ -56,18 +61,21 @@ func (f *fakeDaemon) serve(l net.Listener) (stop func()) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/info", func(w http.ResponseWriter, _ *http.Request) { answer(w, f.info) })
 	for pattern, h := range map[string]http.HandlerFunc{
-		"POST /v1/sessions":             f.open,
-		"GET /v1/sessions":              f.list,
-		"GET /v1/sessions/{id}":         f.show,
-		"POST /v1/sessions/{id}/close":  f.close,
-		"POST /v1/sessions/{id}/extend": f.extend,
-		"GET /v1/sessions/{id}/logs":    f.logs,
-		"GET /v1/events":                f.events,
-		"GET /v1/hosts":                 f.hosts,
-		"POST /v1/processes":            f.processes,
-		"POST /v1/doctor":               f.doctor,
-		"POST /v1/auth":                 f.auth,
-		"POST /v1/stop":                 f.stop,
+		"POST /v1/sessions":              f.open,
+		"GET /v1/sessions":               f.list,
+		"GET /v1/sessions/{id}":          f.show,
+		"POST /v1/sessions/{id}/close":   f.close,
+		"POST /v1/sessions/{id}/extend":  f.extend,
+		"GET /v1/sessions/{id}/logs":     f.logs,
+		"GET /v1/events":                 f.events,
+		"POST /v1/forwards":              f.addForwards,
+		"GET /v1/forwards":               f.listForwards,
+		"POST /v1/forwards/{name}/{act}": f.actForward,
+		"GET /v1/hosts":                  f.hosts,
+		"POST /v1/processes":             f.processes,
+		"POST /v1/doctor":                f.doctor,
+		"POST /v1/auth":                  f.auth,
+		"POST /v1/stop":                  f.stop,
 	} {
 		mux.HandleFunc(pattern, f.checked(h))
 	}
@@ -341,7 +349,7 @@ func (f *fakeDaemon) events(w http.ResponseWriter, r *http.Request) {
 
 func (f *fakeDaemon) hosts(w http.ResponseWriter, _ *http.Request) {
 	answer(w, []api.Host{
-		{Name: "web1", HostName: "web1.example.com", User: "me", Port: 22, Link: &api.Link{State: "up"}, Sessions: 1},
+		{Name: "web1", HostName: "web1.example.com", User: "me", Port: 22, Link: &api.Link{State: "up", RTT: 12.34}, Sessions: 1, Forwards: 2},
 		{Name: "db", HostName: "10.0.0.2", User: "root", Port: 2222},
 	})
 }
