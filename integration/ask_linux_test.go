@@ -207,6 +207,34 @@ func TestPickAsks(t *testing.T) {
 	}
 }
 
+// TestAuthNewHostKey: a host that nobody knows yet is shown, and known from then on.
+func TestAuthNewHostKey(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	known := filepath.Join(s.sshd.Dir(), "new_known_hosts")
+	s.sshd.AddHost("new", "StrictHostKeyChecking ask", "UserKnownHostsFile "+known)
+	s.complains(t, complaint{4, api.CodeHostKey, []string{"SHA256:", "brokerctl auth new"}}, "auth", "new")
+	screen, ended := asking(t, s, "auth", "new")
+	screen.Await(t, "(yes/no/fingerprint)")
+	screen.Press(t, "no\r")
+	if stdout, code := ended(); code != 4 || stdout != "" {
+		t.Errorf("no: exit code %d, stdout %q, terminal %q", code, stdout, screen.Text())
+	}
+	screen, ended = asking(t, s, "auth", "new")
+	screen.Await(t, "SHA256:")
+	screen.Await(t, "(yes/no/fingerprint)")
+	screen.Press(t, "yes\r")
+	if stdout, code := ended(); code != 0 || !strings.HasPrefix(stdout, "authenticated to new as ") {
+		t.Errorf("exit code %d, stdout %q, terminal %q", code, stdout, screen.Text())
+	}
+	if data, err := os.ReadFile(known); err != nil || len(strings.Fields(string(data))) < 3 {
+		t.Errorf("known hosts: %q, %v", data, err)
+	}
+	if got := linkState(t, s, "new"); got != "up" {
+		t.Errorf("the link is %q, want up", got)
+	}
+}
+
 // TestAuthGivenUp: Ctrl-C at a question ends the command, and leaves the terminal as it was; wrong answers are asked for three times.
 func TestAuthGivenUp(t *testing.T) {
 	t.Parallel()
