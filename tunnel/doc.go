@@ -39,8 +39,7 @@
 // # Goroutines
 //
 //   - Pool.Run belongs to the caller, and so do Wakes.Run, which has one more goroutine that reads the system's news of the network, and
-//     each Keeper.Run. Each pooled link has one goroutine, which dials, then runs the
-//     Link, then forgets it.
+//     each Keeper.Run. Each pooled link has one goroutine, which dials, then runs the Link, then forgets it.
 //   - Link.Run is that goroutine; beside it runs one keepalive loop for each Conn, one short-lived guard for each further dial, and
 //     for some seconds one for each Conn that is probed.
 //   - A Conn has six: three that x/crypto starts (reading, key exchange, sorting what is read), one that refuses what the
