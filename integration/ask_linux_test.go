@@ -207,6 +207,22 @@ func TestPickAsks(t *testing.T) {
 	}
 }
 
+// TestForwardAsks: so does a forward, which is kept then.
+func TestForwardAsks(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	serveSSH(t, s, "pw", sshserver.Config{Password: func(p string) bool { return p == "swordfish" }})
+	s.complains(t, complaint{4, api.CodeAuth, []string{"brokerctl auth pw"}}, "forward", "pw", "-L", "0:127.0.0.1:9")
+	screen, ended := asking(t, s, "forward", "pw", "-L", "0:127.0.0.1:9", "--json")
+	screen.Await(t, "pw: password of deploy@127.0.0.1:")
+	screen.Press(t, "swordfish\r")
+	stdout, code := ended()
+	var list []api.Forward
+	if err := json.Unmarshal([]byte(stdout), &list); err != nil || code != 0 || len(list) != 1 || list[0].State != "up" {
+		t.Errorf("exit code %d, stdout %q, %v, terminal %q", code, stdout, err, screen.Text())
+	}
+}
+
 // TestAuthNewHostKey: a host that nobody knows yet is shown, and known from then on.
 func TestAuthNewHostKey(t *testing.T) {
 	t.Parallel()
