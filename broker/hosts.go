@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/configs"
 	"github.com/debugbroker/debugbroker/tunnel"
 	"github.com/debugbroker/debugbroker/tunnel/sshconfig"
 )
 
 // Hosts turns the names that users give into tunnel.Hosts: it resolves them in the ssh configuration and asks the pool for the link.
 type Hosts struct {
+	config   configs.Config
 	resolver *sshconfig.Resolver
 	pool     *tunnel.Pool
 	local    func() tunnel.Host
@@ -97,7 +99,21 @@ func (h *Hosts) resolve(ctx context.Context, name string, own api.Caller) (targe
 	caller = over(own, h.caller)
 	h.mu.Unlock()
 	target, err = h.resolver.Resolve(ctx, name, environ(caller))
-	return target, caller, err
+	return h.ours(name, target), caller, err
+}
+
+// Obey has the hosts be as our own configuration says. It must be called before anybody connects.
+func (h *Hosts) Obey(cfg configs.Config) { h.config = cfg }
+
+// ours is a target as our own configuration has it.
+func (h *Hosts) ours(name string, target tunnel.Target) tunnel.Target {
+	if h.config.ForwardsAgent(name) {
+		target = target.LendingAgent()
+	}
+	if h.config.KeepsSSHForwards(name) {
+		target = target.KeepingForwards()
+	}
+	return target
 }
 
 // keep makes a keeper of the link to a host: each dial reads the ssh configuration anew.

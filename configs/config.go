@@ -32,9 +32,11 @@ type Forward struct {
 
 // Host is a [[host]]: what holds for the hosts whose names match.
 type Host struct {
-	Line        int    // as in Forward
-	Match       string // a name as the user says it to ssh, or a pattern with * and ?
-	SSHForwards bool   // the forwards of its ssh configuration are kept
+	Line  int    // as in Forward
+	Match string // a name as the user says it to ssh, or a pattern with * and ?
+	// Of the options the first that a matching Host sets counts, as in ssh's configuration; nil is not set.
+	SSHForwards  *bool // the forwards of its ssh configuration are kept
+	ForwardAgent *bool // commands there may use the user's ssh-agent
 }
 
 // Session holds the limits of sessions.

@@ -41,8 +41,8 @@ var tuning = []struct{ name, say string }{
 // usualTuning is what the options of tuning are where ssh is not there to say it.
 var usualTuning = map[string]string{"checkhostip": "no", "gssapiauthentication": "no", "requiredrsasize": "1024", "securitykeyprovider": "internal"}
 
-// pending are fields of a Hop that nothing obeys.
-var pending = []struct {
+// elsewhere are fields of a Hop that a session does not obey: its forwards are kept by themselves, where our own configuration says so.
+var elsewhere = []struct {
 	say string
 	set func(*tunnel.Hop) bool
 }{
@@ -62,11 +62,11 @@ func warnings(hop *tunnel.Hop, values settings, base *baseline) []string {
 		list = append(list, "StrictHostKeyChecking no accepts unknown host keys only: one that has changed, or is revoked, is refused")
 	}
 	if hop.ForwardAgent != "" {
-		list = append(list, "ForwardAgent is not honoured: no agent is forwarded because ssh's configuration asks for it")
+		list = append(list, "ForwardAgent is not honoured: an agent is forwarded to hosts with forward_agent = true in our configuration")
 	}
-	for _, field := range pending {
+	for _, field := range elsewhere {
 		if field.set(hop) {
-			list = append(list, field.say+" is not honoured yet")
+			list = append(list, field.say+" is not honoured: forwards of ssh's configuration are kept for hosts with ssh_forwards = true in ours")
 		}
 	}
 	for _, option := range notHonoured {
