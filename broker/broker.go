@@ -62,10 +62,11 @@ func New(o Options) *Broker {
 	}
 	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.reportLeft, o.Log.Named("ledger"))
 	b.forwards = newForwards(o.Config, o.Store, o.Hosts, &b.events, o.Log.Named("forwards"))
-	o.Hosts.Obey(o.Config)
 	o.Hosts.whenNeeded(func(name string, err error) {
 		b.events.add("", "needs-auth", hostLabel(name)+" needs a person (brokerctl auth "+name+"): "+err.Error())
 	})
+	o.Hosts.forwardsAgent = o.Config.ForwardsAgent
+	o.Hosts.keepsForwards = o.Config.KeepsSSHForwards
 	o.Hosts.WhenAuthenticated(b.ledger.welcome)
 	o.Hosts.WhenAuthenticated(b.forwards.retry)
 	return b

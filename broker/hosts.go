@@ -9,17 +9,19 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
-	"github.com/debugbroker/debugbroker/configs"
 	"github.com/debugbroker/debugbroker/tunnel"
 	"github.com/debugbroker/debugbroker/tunnel/sshconfig"
 )
 
 // Hosts turns the names that users give into tunnel.Hosts: it resolves them in the ssh configuration and asks the pool for the link.
 type Hosts struct {
-	config   configs.Config
 	resolver *sshconfig.Resolver
 	pool     *tunnel.Pool
 	local    func() tunnel.Host
+	// forwardsAgent tells, by name, whether programs on a host may use the user's agent. It is set before requests come.
+	forwardsAgent func(name string) bool
+	// keepsForwards tells whether the forwards of a host's ssh configuration are kept. It is set before requests come.
+	keepsForwards func(name string) bool
 
 	mu     sync.Mutex
 	caller api.Caller               // the newest that came with a request
@@ -47,7 +49,7 @@ type knownFacts struct {
 // NewHosts joins a resolver and a pool. local returns a Host for this machine.
 func NewHosts(r *sshconfig.Resolver, p *tunnel.Pool, local func() tunnel.Host) *Hosts {
 	return &Hosts{
-		resolver: r, pool: p, local: local,
+		resolver: r, pool: p, local: local, forwardsAgent: func(string) bool { return false }, keepsForwards: func(string) bool { return false },
 		known: make(map[string]tunnel.Target), facts: make(map[string]knownFacts), noStreamLocal: make(map[string]bool),
 		needy: make(map[string]bool), needed: func(string, error) {},
 	}
@@ -99,21 +101,13 @@ func (h *Hosts) resolve(ctx context.Context, name string, own api.Caller) (targe
 	caller = over(own, h.caller)
 	h.mu.Unlock()
 	target, err = h.resolver.Resolve(ctx, name, environ(caller))
-	return h.ours(name, target), caller, err
-}
-
-// Obey has the hosts be as our own configuration says. It must be called before anybody connects.
-func (h *Hosts) Obey(cfg configs.Config) { h.config = cfg }
-
-// ours is a target as our own configuration has it.
-func (h *Hosts) ours(name string, target tunnel.Target) tunnel.Target {
-	if h.config.ForwardsAgent(name) {
+	if err == nil && h.forwardsAgent(name) {
 		target = target.LendingAgent()
 	}
-	if h.config.KeepsSSHForwards(name) {
+	if err == nil && h.keepsForwards(name) {
 		target = target.KeepingForwards()
 	}
-	return target
+	return target, caller, err
 }
 
 // keep makes a keeper of the link to a host: each dial reads the ssh configuration anew.
@@ -180,7 +174,7 @@ func (h *Hosts) Link(name string) *api.Link {
 	if !ok {
 		return &api.Link{State: "down"}
 	}
-	return &api.Link{State: st.State, RTT: float64(st.RTT.Microseconds()) / 1000, Reconnects: st.Reconnects}
+	return &api.Link{State: st.State, RTT: float64(st.RTT.Microseconds()) / 1000, Reconnects: st.Reconnects, Error: asAPI(st.Err)}
 }
 
 // Names lists the concrete hosts of the ssh configuration. It runs no `ssh -G`: that takes time, and may run programs of the user's.

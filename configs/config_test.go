@@ -50,7 +50,7 @@ func TestFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, problems := parse(data, "/h")
-	yes, no := true, false
+	yes := true
 	want := Config{
 		SSHConfig: "/h/.ssh/config",
 		Brokerd:   "/usr/local/bin/brokerd",
@@ -65,7 +65,7 @@ func TestFull(t *testing.T) {
 			{Line: 50, Host: "web1", Remote: "9000:localhost:3000"},
 			{Line: 54, Host: "web1", Socks: "1080"},
 		},
-		Hosts: []Host{{Line: 59, Match: "web*", SSHForwards: &yes, ForwardAgent: &no}},
+		Hosts: []Host{{Line: 59, Match: "web*", SSHForwards: &yes, ForwardAgent: &yes}},
 	}
 	if len(problems) > 0 || !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, %v", p, problems)
