@@ -32,7 +32,7 @@ type Options struct {
 	Info     api.DaemonInfo
 }
 
-// Broker owns the sessions. Run is its life; everything else may be called from any goroutine while it runs.
+// Broker owns the sessions and the forwards. Run is its life; everything else may be called from any goroutine while it runs.
 type Broker struct {
 	config   configs.Config
 	store    *store.Store
@@ -41,6 +41,7 @@ type Broker struct {
 	log      hclog.Logger
 	info     api.DaemonInfo
 	ledger   *ledger
+	forwards *forwards
 	events   events
 	prompts  prompts
 	tracker  Tracker // some session has changed
@@ -60,10 +61,13 @@ func New(o Options) *Broker {
 		now: time.Now, stopping: make(chan struct{}), over: make(chan struct{}), sessions: make(map[string]*session),
 	}
 	b.ledger = newLedger(o.Store, o.Hosts, &b.events, b.reportLeft, o.Log.Named("ledger"))
+	b.forwards = newForwards(o.Config, o.Store, o.Hosts, &b.events, o.Log.Named("forwards"))
 	o.Hosts.whenNeeded(func(name string, err error) {
 		b.events.add("", "needs-auth", hostLabel(name)+" needs a person (brokerctl auth "+name+"): "+err.Error())
 	})
+	o.Hosts.forwardsAgent = o.Config.ForwardsAgent
 	o.Hosts.WhenAuthenticated(b.ledger.welcome)
+	o.Hosts.WhenAuthenticated(b.forwards.retry)
 	return b
 }
 
@@ -74,6 +78,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { b.ledger.run(jctx) })
 	tasks.Go(func() { b.prune(jctx) })
+	tasks.Go(func() { b.forwards.takeSSHForwards(ctx) })
+	tasks.Go(func() { b.forwards.run(ctx) })
 	<-ctx.Done()
 	b.Stop() // before the sessions are counted: from here on Open makes none
 	b.mu.Lock()

@@ -18,6 +18,8 @@ type Hosts struct {
 	resolver *sshconfig.Resolver
 	pool     *tunnel.Pool
 	local    func() tunnel.Host
+	// forwardsAgent tells, by name, whether programs on a host may use the user's agent. It is set before requests come.
+	forwardsAgent func(name string) bool
 
 	mu     sync.Mutex
 	caller api.Caller               // the newest that came with a request
@@ -45,7 +47,7 @@ type knownFacts struct {
 // NewHosts joins a resolver and a pool. local returns a Host for this machine.
 func NewHosts(r *sshconfig.Resolver, p *tunnel.Pool, local func() tunnel.Host) *Hosts {
 	return &Hosts{
-		resolver: r, pool: p, local: local,
+		resolver: r, pool: p, local: local, forwardsAgent: func(string) bool { return false },
 		known: make(map[string]tunnel.Target), facts: make(map[string]knownFacts), noStreamLocal: make(map[string]bool),
 		needy: make(map[string]bool), needed: func(string, error) {},
 	}
@@ -97,7 +99,36 @@ func (h *Hosts) resolve(ctx context.Context, name string, own api.Caller) (targe
 	caller = over(own, h.caller)
 	h.mu.Unlock()
 	target, err = h.resolver.Resolve(ctx, name, environ(caller))
+	if err == nil && h.forwardsAgent(name) {
+		target = target.LendingAgent()
+	}
 	return target, caller, err
+}
+
+// keep makes a keeper of the link to a host: each dial reads the ssh configuration anew.
+func (h *Hosts) keep(name string, changed func()) keeper {
+	var k *tunnel.Keeper
+	k = tunnel.NewKeeper(h.pool, tunnel.KeeperOptions{
+		Name: name,
+		Changed: func() {
+			switch st := k.Status(); st.State {
+			case tunnel.LinkNeedsAuth, tunnel.LinkUp:
+				h.note(name, st.Err)
+			}
+			changed()
+		},
+		Resolve: func(ctx context.Context) (tunnel.Target, tunnel.Caller, error) {
+			target, caller, err := h.resolve(ctx, name, api.Caller{})
+			if err != nil {
+				return tunnel.Target{}, tunnel.Caller{}, err
+			}
+			h.mu.Lock()
+			h.known[name] = target
+			h.mu.Unlock()
+			return target, tunnel.Caller{AuthSock: caller.SSHAuthSock}, nil
+		},
+	})
+	return k
 }
 
 // Facts tells what a connected host is, from memory where its link has not been lost since.

@@ -56,7 +56,7 @@ func (b *Broker) Recover() error {
 		}
 		b.events.add(rec.ID, "failed", v.Error.Message)
 	}
-	return nil
+	return b.forwards.recover()
 }
 
 func decodeView(rec store.Session) (api.Session, error) {

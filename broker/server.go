@@ -137,6 +137,10 @@ func (b *Broker) Handler() http.Handler {
 	handle("POST /v1/sessions/{id}/extend", b.serveExtend)
 	handle("GET /v1/sessions/{id}/logs", b.serveLogs)
 	handle("GET /v1/events", b.serveEvents)
+	handle("POST /v1/forwards", b.serveAddForwards)
+	handle("GET /v1/forwards", b.serveForwards)
+	handle("POST /v1/forwards/{name}/remove", b.serveRemoveForward)
+	handle("POST /v1/forwards/{name}/restart", b.serveRestartForward)
 	handle("GET /v1/hosts", b.serveHosts)
 	handle("POST /v1/processes", b.serveProcesses)
 	handle("POST /v1/doctor", b.serveDoctor)
@@ -162,7 +166,7 @@ func fail(w http.ResponseWriter, err error) {
 	e := asAPI(err)
 	status := http.StatusUnprocessableEntity
 	switch e.Code {
-	case api.CodeUnknownSession:
+	case api.CodeUnknownSession, api.CodeUnknownForward:
 		status = http.StatusNotFound
 	case api.CodeUsage, api.CodeVersion:
 		status = http.StatusBadRequest

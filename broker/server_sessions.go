@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/tunnel"
 )
 
 // lines writes one JSON object a line, each sent at once.
@@ -248,7 +249,12 @@ func (b *Broker) serveHosts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	forwards := b.forwards.count()
 	for i := range list {
+		list[i].Forwards = forwards[list[i].Name]
+		if state := b.forwards.linkState(list[i].Name); state != "" && (list[i].Link == nil || list[i].Link.State == tunnel.LinkDown) {
+			list[i].Link = &api.Link{State: state}
+		}
 		for _, s := range sessions {
 			if s.Host == list[i].Name {
 				list[i].Sessions++

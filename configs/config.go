@@ -14,6 +14,30 @@ type Config struct {
 	Go        Go
 	Node      Node
 	Java      Java
+	Forwards  []Forward // in the order of the file
+	Hosts     []Host    // in the order of the file
+}
+
+// Forward is a [[forward]]: one that is kept as long as it stands in the file. Exactly one of Local, Remote and Socks is set. What these
+// say is not looked into here.
+type Forward struct {
+	Line     int    // of the file, from 1; 0 where it came from none
+	Name     string // "" has one made
+	Host     string // as ssh takes it
+	Local    string // as ssh's -L
+	Remote   string // as ssh's -R
+	Socks    string // as ssh's -D
+	SameUser bool   // connections of other users of this machine are refused
+}
+
+// Host is a [[host]]: what holds for the hosts whose names match.
+type Host struct {
+	Line        int    // as in Forward
+	Match       string // a name as the user says it to ssh, or a pattern with * and ?
+	SSHForwards bool   // the forwards of its ssh configuration are kept
+	// ForwardAgent lets programs there use the user's ssh-agent. Whoever rules such a host can sign with the user's keys as long as the link is
+	// up, so no ssh configuration is obeyed in this.
+	ForwardAgent bool
 }
 
 // Session holds the limits of sessions.
@@ -58,6 +82,9 @@ func (c Config) Validate() error {
 		for _, message := range f.problems(&c) {
 			problems = append(problems, Problem{Key: f.key, Message: message})
 		}
+	}
+	for _, a := range arrays() {
+		problems = append(problems, a.problems(c)...)
 	}
 	if len(problems) > 0 {
 		return &Error{Path: "configuration", Problems: problems}

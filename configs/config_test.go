@@ -59,11 +59,21 @@ func TestFull(t *testing.T) {
 		Go:        Go{Dlv: "/opt/go/bin/dlv"},
 		Node:      Node{Node: "/opt/node/bin/node"},
 		Java:      Java{Java: "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"},
+		Forwards: []Forward{
+			{Line: 40, Name: "pg", Host: "web1", Local: "5432:db.internal:5432", SameUser: true},
+			{Line: 50, Host: "web1", Remote: "9000:localhost:3000"},
+			{Line: 54, Host: "web1", Socks: "1080"},
+		},
+		Hosts: []Host{{Line: 59, Match: "web*", SSHForwards: true, ForwardAgent: true}},
 	}
 	if len(problems) > 0 || !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, %v", p, problems)
 	}
-	for _, f := range schema() {
+	fields := schema()
+	for _, a := range arrays() {
+		fields = append(fields, a.fields...)
+	}
+	for _, f := range fields {
 		name := f.key[strings.LastIndex(f.key, ".")+1:]
 		if !strings.Contains(string(data), "\n"+name+" = ") {
 			t.Errorf("%s is not in the full sample", f.key)
@@ -178,6 +188,37 @@ func TestValidate(t *testing.T) {
 	var e *Error
 	if err := c.Validate(); !errors.As(err, &e) || len(e.Problems) != 5 {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestValidateArrays(t *testing.T) {
+	c := Default()
+	c.Forwards = []Forward{{Host: "web1", Local: "1:a:1"}, {Host: "web1"}, {Local: "1:a:1", Name: "a b"}}
+	c.Hosts = []Host{{Match: "a b"}, {SSHForwards: true}}
+	var e *Error
+	if err := c.Validate(); !errors.As(err, &e) || len(e.Problems) != 5 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestHostMatches(t *testing.T) {
+	c := Config{Hosts: []Host{{Match: "web*"}, {Match: "web?", SSHForwards: true}, {Match: "db", SSHForwards: true}}}
+	for host, want := range map[string]bool{"web1": true, "me@web1": true, "web10": false, "db": true, "db1": false, "xdb": false, "": false} {
+		if got := c.KeepsSSHForwards(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+		if c.ForwardsAgent(host) {
+			t.Errorf("%q: an agent that nobody asked for", host)
+		}
+	}
+}
+
+func TestForwardsAgent(t *testing.T) {
+	c := Config{Hosts: []Host{{Match: "web*", SSHForwards: true}, {Match: "web1", ForwardAgent: true}}}
+	for host, want := range map[string]bool{"web1": true, "deploy@web1": true, "web2": false, "web10": false, "": false} {
+		if got := c.ForwardsAgent(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
 	}
 }
 

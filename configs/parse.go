@@ -27,7 +27,14 @@ type parser struct {
 	table    string         // the table that keys are in; "" is the top
 	skip     bool           // the table is unknown, and was told so once
 	line     int            // of the expression at hand
-	seen     map[string]int // key or [table]: line
+	seen     map[string]int // key or [table]: line; of an array's keys those of its last element
+	element  *element       // the [[table]] that keys are in, if they are in one
+}
+
+// element is one [[table]], of which a file may have several.
+type element struct {
+	array
+	line int
 }
 
 // parse reads a file's content over the defaults. The configuration is of use only where there are no problems.
@@ -46,6 +53,7 @@ func parse(data []byte, home string) (Config, []Problem) {
 	for len(p.problems) <= maxProblems && p.toml.NextExpression() {
 		p.expression(p.toml.Expression())
 	}
+	p.leave()
 	if err := p.toml.Error(); err != nil {
 		p.syntax(err)
 	} else if len(p.problems) == 0 {
@@ -150,18 +158,45 @@ func (p *parser) at(n *unstable.Node) {
 
 // enter begins a table.
 func (p *parser) enter(table string, array bool) {
+	p.leave()
 	known := slices.Contains(tables(), table)
 	p.table, p.skip = table, !known || array
 	name := "[" + table + "]"
+	if a, ok := arrayOf(table); ok && a.name == table {
+		if p.skip = !array; p.skip {
+			p.add(name, "may be there several times; write [%s]", name)
+			return
+		}
+		p.element = &element{a, p.line}
+		a.begin(&p.config, p.line)
+		return
+	}
 	switch {
 	case array && known:
 		p.add("["+name+"]", "is one table, not several; write %s", name)
 	case !known:
-		p.add(name, "no such table%s", didYouMean(table, tables()))
+		p.add(name, "no such table%s", didYouMean(table, tableNames()))
 	case p.seen[name] > 0:
 		p.add(name, "is there twice; the first is in line %d", p.seen[name])
 	default:
 		p.seen[name] = p.line
+	}
+}
+
+// leave ends an element, which is then judged as a whole.
+func (p *parser) leave() {
+	e := p.element
+	if e == nil {
+		return
+	}
+	p.element = nil
+	given := map[string]bool{}
+	for _, f := range e.fields {
+		given[f.key] = p.seen[f.key] > 0
+		delete(p.seen, f.key)
+	}
+	for _, message := range e.whole(&p.config, given) {
+		p.problems = append(p.problems, Problem{Line: e.line, Key: "[[" + e.name + "]]", Message: message})
 	}
 }
 
@@ -186,6 +221,14 @@ func (p *parser) keyValue(table string, n *unstable.Node) {
 	}
 	p.seen[key] = p.line
 	fields := schema()
+	if a, ok := arrayOf(key); ok {
+		if p.element == nil || p.element.name != a.name {
+			delete(p.seen, key)
+			p.add(key, "belongs to a table that may be there several times; write [[%s]] on a line of its own", a.name)
+			return
+		}
+		fields = a.fields
+	}
 	i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
 	switch {
 	case i >= 0:
@@ -193,6 +236,6 @@ func (p *parser) keyValue(table string, n *unstable.Node) {
 	case slices.Contains(tables(), key):
 		p.add(key, "is a table, not %s; write [%s] on a line of its own", article(n.Value().Kind), key)
 	default:
-		p.add(key, "no such key%s", suggestKey(key))
+		p.add(key, "no such key%s", suggestKey(key, fields))
 	}
 }

@@ -44,6 +44,15 @@ func tables() []string {
 	return out
 }
 
+// tableNames are all that may stand in brackets.
+func tableNames() []string {
+	out := tables()
+	for _, a := range arrays() {
+		out = append(out, a.name)
+	}
+	return out
+}
+
 // problems tells what is wrong with the value that a field has in c. A string that is not set is right.
 func (f field) problems(c *Config) []string {
 	var out []string

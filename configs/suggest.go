@@ -19,11 +19,11 @@ func didYouMean(got string, words []string) string {
 	return fmt.Sprintf(", did you mean %s?", best)
 }
 
-// suggestKey looks for a key of another table first: ttl at the top is session.ttl.
-func suggestKey(got string) string {
+// suggestKey looks for a key of another table first: ttl at the top is session.ttl. fields are those of the place.
+func suggestKey(got string, fields []field) string {
 	name := got[strings.LastIndex(got, ".")+1:]
 	var keys []string
-	for _, f := range schema() {
+	for _, f := range fields {
 		if f.key[strings.LastIndex(f.key, ".")+1:] == name {
 			return fmt.Sprintf(", did you mean %s?", f.key)
 		}

@@ -47,7 +47,6 @@ func TestWrongUsage(t *testing.T) {
 		{"not built: observe", []string{"open", ":python", "--observe", "--", "a"}, "observe"},
 		{"sudo without a process", []string{"open", ":python", "--sudo", "--", "a"}, "sudo"},
 		{"not built: relay", []string{"open", ":python", "--relay", "auto", "--", "a"}, "relay"},
-		{"not built: forward", []string{"forward", "box"}, "forward"},
 		{"close nothing", []string{"close"}, "--all"},
 		{"close keep", []string{"close", "--keep", "abcdef"}, "keep"},
 		{"show nothing", []string{"show"}, "show"},

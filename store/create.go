@@ -47,14 +47,19 @@ func lay(tx *bolt.Tx) error {
 		return err
 	}
 	for _, b := range dataBuckets() {
-		if _, err := tx.CreateBucket([]byte(b.name)); err != nil {
-			return err
-		}
-		if err := writeMeta(tx, tallyPrefix+b.name, tally{}); err != nil {
+		if err := layBucket(tx, b); err != nil {
 			return err
 		}
 	}
 	return writeMeta(tx, schemaKey, schemaRecord{Owner: schemaOwner, Schema: schemaVersion})
+}
+
+// layBucket makes a bucket with nothing in it.
+func layBucket(tx *bolt.Tx, b bucket) error {
+	if _, err := tx.CreateBucket([]byte(b.name)); err != nil {
+		return err
+	}
+	return writeMeta(tx, tallyPrefix+b.name, tally{})
 }
 
 // place gives temp its name without ever replacing a file that is there.

@@ -1,5 +1,5 @@
-// Package store keeps what must outlive the daemon: the sessions that were asked for, the ledger of what must be cleaned up on
-// remote hosts, and the local port that a host and language had before. It is one bbolt file, 0600.
+// Package store keeps what must outlive the daemon: the sessions and forwards that were asked for, the ledger of what must be cleaned
+// up on remote hosts, and the local port that a host and language, or a forward, had before. It is one bbolt file, 0600.
 //
 // It keeps intent, never live state, and no environment values.
 //
@@ -22,7 +22,7 @@
 //
 // # Layout
 //
-// Buckets meta, sessions, ledger and ports. Each value is an envelope: version (2 bytes), CRC-32C (4 bytes) over bucket, key,
+// Buckets meta, sessions, ledger, ports and, since schema 2, forwards. Each value is an envelope: version (2 bytes), CRC-32C (4 bytes) over bucket, key,
 // version and payload, then JSON. The bucket meta holds the schema's version and a tally for each other bucket, its number of
 // records and the XOR of their checksums, so that a record that fell out of a page is missed.
 //

@@ -48,7 +48,7 @@ func (e *NewerError) Hint() string {
 func moveAway(path, suffix string) string {
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 	return "mv " + quote(path) + " " + quote(path+suffix) +
-		"; what is lost then: the list of sessions, remembered local ports and clean-ups that are still due on hosts, nothing else"
+		"; what is lost then: the list of sessions, the forwards that were asked for by command, remembered local ports and clean-ups that are still due on hosts, nothing else"
 }
 
 // damage is a DamagedError whose path is not known yet.

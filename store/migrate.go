@@ -14,7 +14,11 @@ type migration struct {
 }
 
 // migrations is the way from each older schema. Version 1 is the first.
-func migrations() []migration { return nil }
+func migrations() []migration {
+	return []migration{
+		{from: 1, do: func(tx *bolt.Tx) error { return layBucket(tx, forwardsBucket) }},
+	}
+}
 
 // upgrade brings an open file to this release's schema. It does not touch a file that has it already.
 func upgrade(db *bolt.DB, steps []migration) error {

@@ -20,10 +20,13 @@ var (
 	sessionsBucket = bucket{"sessions", 1}
 	ledgerBucket   = bucket{"ledger", 1}
 	portsBucket    = bucket{"ports", 1}
+	forwardsBucket = bucket{"forwards", 1}
 )
 
 // dataBuckets are those with a tally.
-func dataBuckets() []bucket { return []bucket{sessionsBucket, ledgerBucket, portsBucket} }
+func dataBuckets() []bucket {
+	return []bucket{sessionsBucket, ledgerBucket, portsBucket, forwardsBucket}
+}
 
 const (
 	envelopeHead = 6 // version, crc

@@ -66,6 +66,24 @@ func (s *Store) SetPort(host, lang string, port int) error {
 	return put(s, portsBucket, portKey(host, lang), portRecord{Port: port})
 }
 
+// PutForward writes a forward; one of the same name is replaced.
+func (s *Store) PutForward(v Forward) error { return put(s, forwardsBucket, v.Name, v) }
+
+// Forwards returns all forwards in the order of their names.
+func (s *Store) Forwards() ([]Forward, error) { return all[Forward](s, forwardsBucket) }
+
+// DeleteForward forgets a forward, but not its port. One that is not there is no error.
+func (s *Store) DeleteForward(name string) error { return s.remove(forwardsBucket, name) }
+
+// ForwardPort returns the port that a forward without one of its own had last; 0 if none is known. key says which forward it is.
+func (s *Store) ForwardPort(key string) (int, error) { return s.Port(key, forwardPorts) }
+
+// SetForwardPort remembers the port of a forward.
+func (s *Store) SetForwardPort(key string, port int) error { return s.SetPort(key, forwardPorts, port) }
+
+// forwardPorts stands for the language in the keys of forwards' ports; no language is called so.
+const forwardPorts = "forward"
+
 // portKey: lang is one of ours and holds no zero byte, so the key is unambiguous whatever the host is.
 func portKey(host, lang string) string { return lang + "\x00" + host }
 

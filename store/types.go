@@ -35,7 +35,25 @@ type Entry struct {
 	Created   time.Time `json:"created"`
 }
 
-// portRecord is the local port that a host and language had last.
+// Forward is a forward that was asked for by command. Those of the configuration and of the ssh configuration are asked for by these.
+type Forward struct {
+	Name     string    `json:"name"`
+	Host     string    `json:"host"`
+	Kind     string    `json:"kind"` // local, remote, socks
+	Listen   Endpoint  `json:"listen"`
+	Target   Endpoint  `json:"target"`
+	SameUser bool      `json:"same_user,omitempty"` // connections of other local users are refused
+	Created  time.Time `json:"created"`
+}
+
+// Endpoint is where a forward listens or leads to, as it was asked for: a unix socket's Path, or Host and Port.
+type Endpoint struct {
+	Host string `json:"host,omitempty"`
+	Port int    `json:"port,omitempty"` // 0 asks for a free one
+	Path string `json:"path,omitempty"`
+}
+
+// portRecord is the local port that a host and language, or a forward, had last.
 type portRecord struct {
 	Port int `json:"port"`
 }
@@ -48,5 +66,5 @@ type schemaRecord struct {
 
 const (
 	schemaOwner   = "debugbroker"
-	schemaVersion = 1
+	schemaVersion = 2
 )

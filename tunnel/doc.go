@@ -18,6 +18,13 @@
 // Dialer.Diagnose goes the same way with the same code, and tells what it meets: a hopLook hears of each step (it is nil in a plain dial),
 // and a connLook tries on the last connection what the server allows. It shares nothing with the Pool.
 //
+// # Forwards
+//
+// A Forward carries connections over the link that a Keeper, or another Via, gives it, one link after the other. ParseForward reads ssh's
+// syntax. Local and SOCKS forwards listen here (listenhere.go, forward_local.go), remote ones have the server listen (FarListener) on each link
+// anew (forward_remote.go). What comes in is admitted, asked for its target where the forward is SOCKS (socks.go), connected at the other end,
+// and spliced (splice.go).
+//
 // # The shell half
 //
 // A shellHost is the Host over any carrier, with nothing at the far side but a POSIX shell; localCarrier is the carrier that is this
@@ -36,13 +43,18 @@
 // # Goroutines
 //
 //   - Pool.Run belongs to the caller, and so do Wakes.Run, which has one more goroutine that reads the system's news of the network, and
-//     each Keeper.Run. Each pooled link has one goroutine, which dials, then runs the
-//     Link, then forgets it.
+//     each Keeper.Run. Each pooled link has one goroutine, which dials, then runs the Link, then forgets it.
 //   - Link.Run is that goroutine; beside it runs one keepalive loop for each Conn, one short-lived guard for each further dial, and
 //     for some seconds one for each Conn that is probed.
-//   - A Conn has six: three that x/crypto starts (reading, key exchange, sorting what is read), two that refuse what the
-//     server asks for unbidden, and one that waits for the end. Each command channel adds one, and one for each of its outputs
-//     that is read; each dialled stream adds two.
+//   - A Conn has six: three that x/crypto starts (reading, key exchange, sorting what is read), one that refuses what the
+//     server asks for, one that gives the channels it opens to the far listeners they are for and refuses the rest, and one that waits
+//     for the end. Each command channel adds one, and one for each of its outputs that is read; each stream adds one, and one more
+//     once it is read.
+//   - Forward.Run belongs to the caller. A local forward has one for each address that it listens on, a remote one one that
+//     waits for Restart, and for some seconds one that looks where the server listens. Each connection has one, which decides, and two of
+//     its Conn that carry bytes (splice); those may outlive it, until the server has confirmed its end.
+//   - A question to a person has one goroutine, in which the caller's Ask runs; the dial waits for it, as it does for the one that tells of a
+//     security key while an agent signs. A channel to a lent agent has three.
 //   - A helper, a program that the ssh configuration names, has one that reads its standard error, and while it is being ended two more.
 //   - Operations that x/crypto cannot abandon (opening a channel, a request that wants a reply, a write, a close) run in a
 //     goroutine of their own, which ends with the answer or with the Conn. Who asked for them may go on before.
@@ -67,6 +79,9 @@
 //     what they were for has ended.
 //   - The loss of any one connection of a Link ends the whole Link, and all Hosts on it: a session has parts on several
 //     connections, and half a session is worse than none.
+//   - A local listener of a Forward is never closed before its Run ends. What goes wrong with one connection resets that connection, and
+//     nothing else; no byte is lost unseen: a client sees end of file only where the server has said so.
+//   - A channel that the server opens is for a FarListener that asked for it, or for the user's agent where Hop.LendAgent says so, or is refused.
 //   - A started process is recorded in its workspace before its program runs, so Reap finds it whatever happens to us.
 //   - Reap and the lifelines signal a process only where boot id, pid and start time match a record, or where it belongs to the
 //     session, the group or the descendants of one that does; never a Spare one with SIGKILL, nor a gdb, which may be at work in
@@ -79,6 +94,6 @@
 // # What it does not do
 //
 // A Host does not reconnect: a lost Link is forgotten with all that ran over it, and the next Pool.Host dials again. No password, code or
-// passphrase is kept: where one is wanted again, a person is asked again (Caller.Ask), or the dial fails with ErrNeedsAuth. It forwards no
-// agent; hints and warnings say so where it matters. It knows no debugger.
+// passphrase is kept: where one is wanted again, a person is asked again (Caller.Ask), or the dial fails with ErrNeedsAuth. No agent is
+// forwarded because an ssh configuration asks for it, and hints and warnings say so where it matters. It knows no debugger.
 package tunnel

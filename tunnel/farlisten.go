@@ -16,6 +16,9 @@ import (
 const (
 	// maxIncoming is how many connections of one far listener wait for Accept; the server is told of further ones that they are too many.
 	maxIncoming = 16
+	// maxOwed bounds the requests to listen that a server owes the answer to: they take turns, and each stays in line though who asked has
+	// given up.
+	maxOwed = 256
 	// cancelWait bounds the server's answer to the end of a far listener.
 	cancelWait = 5 * time.Second
 )
@@ -53,6 +56,7 @@ type farListeners struct {
 
 	mu      sync.Mutex // guards the rest, and bound of all
 	all     []*FarListener
+	asking  int // requests to listen without an answer yet
 	unasked uint64
 }
 
@@ -66,13 +70,10 @@ func (l *Link) Listen(ctx context.Context, e Endpoint, opts ListenOptions) (*Far
 	if opts.Unlink && e.Path != "" {
 		l.removeStaleFar(ctx, e.Path)
 	}
-	l.mu.Lock()
-	if len(l.members) == 0 {
-		defer l.mu.Unlock()
-		return nil, l.cause
+	first := l.first()
+	if first == nil {
+		return nil, l.Err()
 	}
-	first := l.members[0].conn
-	l.mu.Unlock()
 	return first.listen(ctx, e)
 }
 
@@ -82,8 +83,8 @@ func (c *Conn) listen(ctx context.Context, e Endpoint) (*FarListener, error) {
 	}
 	l := &FarListener{conn: c, asked: e, bound: e, queue: make(chan *Incoming, maxIncoming), ended: make(chan struct{})}
 	// Known before it is asked for: the first connection may come right behind the answer.
-	if !c.far.add(l) {
-		return nil, fmt.Errorf("listen on %s at %s: %w: another forward of ours does", e, c.hop.name(), ErrFarListen)
+	if why := c.far.add(l); why != "" {
+		return nil, fmt.Errorf("listen on %s at %s: %w: %s", e, c.hop.name(), ErrFarListen, why)
 	}
 	type answer struct {
 		ok   bool
@@ -91,6 +92,7 @@ func (c *Conn) listen(ctx context.Context, e Endpoint) (*FarListener, error) {
 	}
 	kind, data := l.request("")
 	got, err := await(ctx, c, func() (answer, error) {
+		defer c.far.answered()
 		ok, data, err := c.ssh.SendRequest(kind, true, data)
 		return answer{ok, data}, err
 	}, func(a answer) {
@@ -241,15 +243,25 @@ func (in *Incoming) Refuse(why ssh.RejectionReason, text string) {
 	in.conn.group.spawn(func() { _ = in.channel.Reject(why, text) })
 }
 
-// add makes a listener known; false where one is known for the same place.
-func (f *farListeners) add(l *FarListener) bool {
+// add makes a listener known that is about to be asked for; where it must not be, it says why.
+func (f *farListeners) add(l *FarListener) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if l.asked != (Endpoint{Host: l.asked.Host}) && slices.ContainsFunc(f.all, func(o *FarListener) bool { return o.bound == l.asked }) {
-		return false
+	switch {
+	case f.asking >= maxOwed:
+		return "the server has not answered earlier requests"
+	case (l.asked.Port != 0 || l.asked.Path != "") && slices.ContainsFunc(f.all, func(o *FarListener) bool { return o.bound == l.asked }):
+		return "another forward of ours does"
 	}
+	f.asking++
 	f.all = append(f.all, l)
-	return true
+	return ""
+}
+
+func (f *farListeners) answered() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asking--
 }
 
 func (f *farListeners) remove(l *FarListener) {

@@ -74,6 +74,9 @@ type ForwardStatus struct {
 	Total       uint64
 	// BytesIn came from the far side to this machine, BytesOut went there, whichever end connected.
 	BytesIn, BytesOut uint64
+	// Note is what the user should know of a remote forward that is up: the server listens on other addresses than it was asked to. "" is
+	// nothing, or nothing yet: it is looked for after the fact.
+	Note string
 	// Err is what went wrong last, and ErrAt when; nil after a connection that worked.
 	Err   error
 	ErrAt time.Time
@@ -97,14 +100,11 @@ type Forward struct {
 	passages  map[*passage]struct{}
 	state     string
 	bound     Endpoint
+	note      string
+	server    ProcessID // who listens for a remote forward at the far side, or did on the last link; zero where that is not known
 	total     uint64
 	lastErr   error
 	lastAt    time.Time
-}
-
-// passage is one connection through a forward.
-type passage struct {
-	cancel context.CancelCauseFunc
 }
 
 // NewForward makes a Forward. Its error says that the specification makes no sense.
@@ -203,7 +203,7 @@ func (f *Forward) Status() ForwardStatus {
 	defer f.mu.Unlock()
 	return ForwardStatus{
 		State: f.state, Listen: f.bound, Connections: len(f.passages), Total: f.total,
-		BytesIn: f.in.Load(), BytesOut: f.out.Load(), Err: f.lastErr, ErrAt: f.lastAt,
+		BytesIn: f.in.Load(), BytesOut: f.out.Load(), Note: f.note, Err: f.lastErr, ErrAt: f.lastAt,
 	}
 }
 
@@ -222,84 +222,6 @@ func (f *Forward) followLink(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-}
-
-// enter counts a connection in. It returns false where there are too many; leave must be called else.
-func (f *Forward) enter(ctx context.Context) (inner context.Context, leave func(), ok bool) {
-	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	p := &passage{cancel: cancel}
-	f.mu.Lock()
-	f.total++
-	ok = len(f.passages) < f.most && ctx.Err() == nil
-	if ok {
-		f.passages[p] = struct{}{}
-	}
-	f.mu.Unlock()
-	if !ok {
-		cancel(nil)
-		f.failedUnless(ctx, fmt.Errorf("%w: %d", errBusy, f.most))
-		return nil, nil, false
-	}
-	f.changed()
-	return inner, func() {
-		cancel(nil)
-		f.mu.Lock()
-		delete(f.passages, p)
-		f.mu.Unlock()
-		f.changed()
-	}, true
-}
-
-func (f *Forward) dropAll(cause error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for p := range f.passages {
-		p.cancel(cause)
-	}
-}
-
-// failed notes what went wrong with one connection, or with the listener.
-func (f *Forward) failed(err error) {
-	f.mu.Lock()
-	f.lastErr, f.lastAt = err, time.Now()
-	f.mu.Unlock()
-	f.log.Debug("connection failed", "error", err)
-	f.changed()
-}
-
-// worked notes that a connection came about.
-func (f *Forward) worked() {
-	f.mu.Lock()
-	had := f.lastErr != nil
-	f.lastErr, f.lastAt = nil, time.Time{}
-	f.mu.Unlock()
-	if had {
-		f.changed()
-	}
-}
-
-func (f *Forward) setState(state string) {
-	f.mu.Lock()
-	had := f.state
-	f.state = state
-	f.mu.Unlock()
-	if had != state {
-		f.changed()
-	}
-}
-
-func (f *Forward) changed() {
-	if f.opts.Changed != nil {
-		f.opts.Changed()
-	}
-}
-
-// loops refuses what would come back to us.
-func (f *Forward) loops(network, address string) error {
-	if f.opts.Loop != nil && f.opts.Loop(network, address) {
-		return hinted(fmt.Errorf("%w: %s", ErrLoop, address), "the target is where a forward listens: give another target, or remove one of the two")
-	}
-	return nil
 }
 
 // rest waits for d, or for the end of ctx.

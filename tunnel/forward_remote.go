@@ -52,10 +52,14 @@ func (f *Forward) serveRemote(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if errors.Is(err, ErrLinkLost) {
+		switch {
+		case errors.Is(err, ErrFarListen) && f.endStaleServer(ctx, link):
+			pace.Reset()
 			f.setState(ForwardWaiting)
-		} else {
-			f.refused(err, memory)
+		case errors.Is(err, ErrLinkLost):
+			f.setState(ForwardWaiting)
+		default:
+			f.refused(ctx, link, err, memory)
 		}
 		pause := time.NewTimer(pace.NextBackOff())
 		select {
@@ -71,10 +75,15 @@ func (f *Forward) serveRemote(ctx context.Context) {
 }
 
 // refused shows that the far side does not listen. Where it has before, it is likely to again: the last link may still hold the place.
-func (f *Forward) refused(err error, memory farPort) {
+func (f *Forward) refused(ctx context.Context, link *Link, err error, memory farPort) {
 	state := ForwardFailed
 	if memory.held {
 		state = ForwardWaiting
+	}
+	if e := f.spec.Listen; errors.Is(err, ErrFarListen) && e.Path == "" && e.Port != 0 {
+		if who := f.farHolder(ctx, link, e.Port); who != "" {
+			err = wrapHinted(who, err)
+		}
 	}
 	f.failed(err)
 	f.setState(state)
@@ -86,6 +95,13 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 	e := f.spec.Listen
 	if e.Path == "" && e.Port == 0 && time.Since(memory.lost) < keepPortFor {
 		e.Port = memory.port
+	}
+	// Known before there is a listener: it may be lost at any moment afterwards.
+	server := ProcessID{}
+	if conn := link.first(); conn != nil {
+		if id, err := conn.serverProcess(asking); err == nil {
+			server = id
+		}
 	}
 	l, err := link.Listen(asking, e, ListenOptions{Unlink: f.opts.Unlink || memory.held}) // what was held was ours
 	if err != nil {
@@ -100,10 +116,11 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 		bound.Host = "localhost"
 	}
 	f.mu.Lock()
-	f.bound = bound
+	f.bound, f.note, f.server = bound, "", server
 	f.lastErr, f.lastAt = nil, time.Time{}
 	f.mu.Unlock()
 	f.setState(ForwardUp)
+	f.group.spawn(func() { f.lookFar(ctx, link, bound) })
 	return l, nil
 }
 

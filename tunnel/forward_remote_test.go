@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -175,6 +176,37 @@ func TestForwardRemoteComesBack(t *testing.T) {
 	works()
 }
 
+// The sshd of a lost link may hold the port for long: it is waited for, and nobody gets another one.
+func TestForwardRemoteOldServerHoldsThePort(t *testing.T) {
+	_, k, cut := keptBox(t)
+	f := up(t, running(t, ForwardRemote, fmt.Sprintf("%d:127.0.0.1:1", freeport.On127(t)), k, ForwardOptions{}))
+	at := f.Status().Listen
+	link, err := k.Up(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets := farSockets(t.Context(), link, at.Port)
+	if len(sockets) == 0 || sockets[0].PID == 0 {
+		t.Fatalf("sockets: %v", sockets)
+	}
+	holder := sockets[0].PID
+	if err := syscall.Kill(holder, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Kill(holder, syscall.SIGKILL) //nolint:errcheck // it may have ended, which is what it should
+	cut()
+	eventually(t, "it waits for the port", func() bool {
+		s := f.Status()
+		return s.State == ForwardWaiting && errors.Is(s.Err, ErrFarListen) && strings.Contains(s.Err.Error(), fmt.Sprintf("process %d's", holder))
+	})
+	if err := syscall.Kill(holder, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if s := up(t, f).Status(); s.Listen != at || s.Err != nil {
+		t.Errorf("Status = %+v, want it at %v", s, at)
+	}
+}
+
 // A port that is taken on the far side is asked for until it is free.
 func TestForwardRemotePortTaken(t *testing.T) {
 	_, k, _ := keptBox(t)
@@ -186,13 +218,45 @@ func TestForwardRemotePortTaken(t *testing.T) {
 	defer taken.Close()
 	f := running(t, ForwardRemote, fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%s", portOf(taken), port), k, ForwardOptions{})
 	eventually(t, "it has failed", func() bool { return f.Status().State == ForwardFailed })
-	if s := f.Status(); !errors.Is(s.Err, ErrFarListen) || !strings.Contains(hintOf(s.Err), "taken") {
+	if s := f.Status(); !errors.Is(s.Err, ErrFarListen) || !strings.Contains(hintOf(s.Err), "taken") ||
+		!strings.Contains(s.Err.Error(), fmt.Sprintf("is process %d's", os.Getpid())) {
 		t.Errorf("Status = %+v (%s)", s, hintOf(s.Err))
 	}
 	taken.Close()
 	f.Restart()
 	if s := up(t, f).Status(); s.Err != nil {
 		t.Errorf("Status = %+v", s)
+	}
+}
+
+// sshd's GatewayPorts makes another address of what was asked for, and does not say so.
+func TestForwardRemoteGatewayPorts(t *testing.T) {
+	for _, test := range []struct{ setting, asked, bound, note string }{
+		{"no", "0", "localhost", ""},
+		{"no", "*:0", "localhost", "GatewayPorts is off"},
+		{"no", "192.0.2.1:0", "localhost", "GatewayPorts is off"},
+		{"no", "127.0.0.1:0", "127.0.0.1", ""},
+		{"clientspecified", "0", "localhost", ""},
+		{"clientspecified", "*:0", "*", ""},
+		{"yes", "0", "*", "others reach"},
+		{"yes", "*:0", "*", ""},
+	} {
+		t.Run(test.setting+" "+test.asked, func(t *testing.T) {
+			_, k, _ := keptBox(t, "GatewayPorts "+test.setting)
+			f := up(t, running(t, ForwardRemote, test.asked+":127.0.0.1:1", k, ForwardOptions{}))
+			link, err := k.Up(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.note != "" {
+				eventually(t, "it is noted", func() bool { return f.Status().Note != "" })
+			} else {
+				f.lookFar(t.Context(), link, f.Status().Listen) // once more: the first look may still be under way
+			}
+			if s := f.Status(); s.Listen.Host != test.bound || !strings.Contains(s.Note, test.note) || test.note == "" && s.Note != "" {
+				t.Errorf("Status = %+v", s)
+			}
+		})
 	}
 }
 
@@ -211,7 +275,7 @@ func TestForwardRemoteForbidden(t *testing.T) {
 func TestUnaskedChannels(t *testing.T) {
 	unasked := 0
 	done := make(chan struct{})
-	conn := connTo(t, func(server ssh.Conn) {
+	conn := connTo(t, nil, func(server ssh.Conn) {
 		defer close(done)
 		for _, open := range []struct {
 			kind string
@@ -250,7 +314,7 @@ func TestUnaskedChannels(t *testing.T) {
 
 // A server that never answers a request to listen costs who asks nothing but the time that they have.
 func TestListenUnanswered(t *testing.T) {
-	conn := connTo(t, func(server ssh.Conn) {})
+	conn := connTo(t, nil, func(ssh.Conn) {})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := conn.listen(ctx, Endpoint{Port: 8080}); !errors.Is(err, context.DeadlineExceeded) {
@@ -259,10 +323,93 @@ func TestListenUnanswered(t *testing.T) {
 	if len(conn.far.all) != 0 {
 		t.Error("the listener is still known")
 	}
+	for conn.far.asking < maxOwed {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		_, _ = conn.listen(ctx, Endpoint{Port: 8080})
+	}
+	if _, err := conn.listen(t.Context(), Endpoint{Port: 8080}); !errors.Is(err, ErrFarListen) {
+		t.Errorf("listen = %v after %d requests without an answer", err, maxOwed)
+	}
+	if _, err := conn.Ping(t.Context()); err != nil {
+		t.Errorf("the connection does not live: %v", err)
+	}
 }
 
-// connTo is a connection to a server in process that answers pings but no request to listen.
-func connTo(t *testing.T, serve func(ssh.Conn)) *Conn {
+// Connections may come before the server has said which port it took; those to another port are refused. More than wait at once are refused.
+func TestIncoming(t *testing.T) {
+	open := func(server ssh.Conn, port uint32) error {
+		channel, requests, err := server.OpenChannel("forwarded-tcpip", ssh.Marshal(&struct {
+			Host       string
+			Port       uint32
+			Origin     string
+			OriginPort uint32
+		}{"localhost", port, "127.0.0.1", 1}))
+		if err == nil {
+			go ssh.DiscardRequests(requests)
+			channel.Close()
+		}
+		return err
+	}
+	own, foreign := make(chan error, 1), make(chan error, 1)
+	servers := make(chan ssh.Conn, 1)
+	conn := connTo(t, func(server ssh.Conn, r *ssh.Request) {
+		go func() { foreign <- open(server, 4243) }()
+		go func() { own <- open(server, 4242) }()
+		time.Sleep(50 * time.Millisecond) // for both to be on their way: where they are not, this shows less
+		_ = r.Reply(true, ssh.Marshal(&struct{ Port uint32 }{4242}))
+	}, func(server ssh.Conn) { servers <- server })
+	l, err := conn.listen(t.Context(), Endpoint{})
+	if err != nil || l.Endpoint().Port != 4242 {
+		t.Fatalf("listen = %v, %v", l, err)
+	}
+	in, err := l.Accept(t.Context())
+	if err != nil || in.Address() != "localhost:4242" {
+		t.Fatalf("Accept = %+v, %v", in, err)
+	}
+	c, err := in.Take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if err := <-own; err != nil {
+		t.Errorf("the first: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if in, err := l.Accept(ctx); err == nil {
+		t.Errorf("accepted %s", in.Address())
+	}
+	var refused *ssh.OpenChannelError
+	if err := <-foreign; !errors.As(err, &refused) || refused.Reason != ssh.Prohibited {
+		t.Errorf("another port: %v", err)
+	}
+
+	server, flood := <-servers, make(chan error, 3*maxIncoming)
+	for range cap(flood) {
+		go func() { flood <- open(server, 4242) }()
+	}
+	for range cap(flood) - maxIncoming {
+		if err := <-flood; !errors.As(err, &refused) || refused.Reason != ssh.ResourceShortage {
+			t.Errorf("one of too many: %v", err)
+		}
+	}
+	if _, err := conn.Ping(t.Context()); err != nil {
+		t.Errorf("the connection does not live: %v", err)
+	}
+	l.Close()
+	for range maxIncoming {
+		if err := <-flood; !errors.As(err, &refused) || refused.Reason != ssh.Prohibited {
+			t.Errorf("one that waited when the listener was closed: %v", err)
+		}
+	}
+	if _, err := l.Accept(t.Context()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept after Close = %v", err)
+	}
+}
+
+// connTo is a connection to a server in process that answers pings, and leaves requests to listen to listen, which may be nil.
+func connTo(t *testing.T, listen func(ssh.Conn, *ssh.Request), serve func(ssh.Conn)) *Conn {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -286,8 +433,11 @@ func connTo(t *testing.T, serve func(ssh.Conn)) *Conn {
 		}
 		g.spawn(func() {
 			for r := range requests {
-				if r.Type == "keepalive@openssh.com" {
+				switch {
+				case r.Type == "keepalive@openssh.com":
 					_ = r.Reply(false, nil)
+				case r.Type == "tcpip-forward" && listen != nil:
+					listen(server, r)
 				}
 			}
 		})

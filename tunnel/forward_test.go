@@ -334,6 +334,48 @@ func TestForwardLoopIsBounded(t *testing.T) {
 	}
 }
 
+// lackingListener has no file for the first connections.
+type lackingListener struct {
+	net.Listener
+	lacks int
+}
+
+func (l *lackingListener) Accept() (net.Conn, error) {
+	if l.lacks > 0 {
+		l.lacks--
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return l.Listener.Accept()
+}
+
+func TestForwardWithoutFiles(t *testing.T) {
+	_, k, _ := keptBox(t)
+	_, port, _ := net.SplitHostPort(echoServer(t))
+	spec, err := ParseForward(ForwardLocal, "0:127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := NewForward(spec, k, ForwardOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Bind(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.listeners[0] = &lackingListener{f.listeners[0], 5}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	eventually(t, "the error is shown", func() bool { return errors.Is(f.Status().Err, syscall.EMFILE) })
+	if got := say(t, dialForward(t, f), "hello"); got != "hello" {
+		t.Errorf("echo %q", got)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestForwardBind(t *testing.T) {
 	_, k, _ := keptBox(t)
 	bind := func(t *testing.T, text string, opts ForwardOptions) (*Forward, error) {

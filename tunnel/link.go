@@ -219,14 +219,21 @@ func (l *Link) Err() error {
 func (l *Link) done() <-chan struct{} { return l.Done() }
 func (l *Link) err() error            { return l.Err() }
 
+// first is the connection over which forwards go; nil where the link has ended.
+func (l *Link) first() *Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.members) == 0 {
+		return nil
+	}
+	return l.members[0].conn
+}
+
 // dial connects from the far side to an address there.
 func (l *Link) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	l.mu.Lock()
-	if len(l.members) == 0 {
-		defer l.mu.Unlock()
-		return nil, l.cause
+	first := l.first()
+	if first == nil {
+		return nil, l.Err()
 	}
-	first := l.members[0]
-	l.mu.Unlock()
-	return first.conn.Dial(ctx, network, address)
+	return first.Dial(ctx, network, address)
 }

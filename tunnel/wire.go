@@ -18,7 +18,14 @@ type wire struct {
 	closed atomic.Bool  // by us
 	failed atomic.Bool  // by whomever: nothing read from now on says that the peer ended a stream
 	broken atomic.Bool  // by the network or the peer, before we closed it
+
+	// x/crypto reads a packet of 32 KiB in four pieces. While much comes, more than it asks for is read at once; one reader has these.
+	ahead  *[]byte // of largeBuffers; nil while little comes
+	unread []byte  // the rest of what is in ahead
 }
+
+// quickBelow is how much read at once says that a message has ended, and its sender may wait for the acknowledgement.
+const quickBelow = 32 << 10
 
 func newWire(nc net.Conn) *wire {
 	w := &wire{Conn: nc, born: time.Now()}
@@ -30,13 +37,41 @@ func newWire(nc net.Conn) *wire {
 	return w
 }
 
-// Read notes the time. After each read TCP_QUICKACK is set again, since the kernel falls back to delayed acknowledgements
-// by itself: those, against the Nagle algorithm of a server that writes one message in two pieces, cost 40 ms a message.
+// Read is for one goroutine at a time.
 func (w *wire) Read(p []byte) (int, error) {
+	if len(w.unread) == 0 {
+		if w.ahead == nil || len(p) >= len(*w.ahead) {
+			n, err := w.receive(p)
+			if n == len(p) && w.ahead == nil {
+				w.ahead = largeBuffers.Get().(*[]byte)
+			}
+			return n, err
+		}
+		n, err := w.receive(*w.ahead)
+		w.unread = (*w.ahead)[:n]
+		if err != nil && n == 0 {
+			return 0, err
+		}
+	}
+	n := copy(p, w.unread)
+	w.unread = w.unread[n:]
+	if len(w.unread) == 0 {
+		w.unread = nil
+		if n < smallBuffer {
+			largeBuffers.Put(w.ahead)
+			w.ahead = nil
+		}
+	}
+	return n, nil
+}
+
+// receive notes the time. After it TCP_QUICKACK is set again, since the kernel falls back to delayed acknowledgements by itself: those,
+// against the Nagle algorithm of a server that writes one message in two pieces, cost 40 ms a message.
+func (w *wire) receive(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if n > 0 {
 		w.heard.Store(int64(time.Since(w.born)))
-		if w.quick != nil {
+		if w.quick != nil && n < quickBelow {
 			w.quick()
 		}
 		w.first.note(p[:n])

@@ -107,6 +107,32 @@ func (c *Client) Extend(ctx context.Context, id string, ttl time.Duration) (Sess
 	return do[Session](ctx, c, http.MethodPost, "/sessions/"+url.PathEscape(id)+"/extend", ExtendRequest{TTL: ttl})
 }
 
+// AddForwards asks for forwards, and returns them when they listen and it is known how their host is, in the order of the request. One
+// without a name is not kept. The error is for when none is.
+func (c *Client) AddForwards(ctx context.Context, r ForwardRequest) ([]Forward, error) {
+	return do[[]Forward](ctx, c, http.MethodPost, "/forwards", r)
+}
+
+// Forwards lists the forwards.
+func (c *Client) Forwards(ctx context.Context) ([]Forward, error) {
+	return get[[]Forward](ctx, c, "/forwards")
+}
+
+// WatchForwards yields each forward once and then again after each change, of which the last is its removal.
+func (c *Client) WatchForwards(ctx context.Context) iter.Seq2[Forward, error] {
+	return stream[Forward](ctx, c, http.MethodGet, "/forwards?watch=true", nil)
+}
+
+// RemoveForward ends a forward. It returns the last that is known of it.
+func (c *Client) RemoveForward(ctx context.Context, name string) (Forward, error) {
+	return do[Forward](ctx, c, http.MethodPost, "/forwards/"+url.PathEscape(name)+"/remove", struct{}{})
+}
+
+// RestartForward drops a forward's connections and begins anew, with the same local port.
+func (c *Client) RestartForward(ctx context.Context, name string) (Forward, error) {
+	return do[Forward](ctx, c, http.MethodPost, "/forwards/"+url.PathEscape(name)+"/restart", struct{}{})
+}
+
 // Processes lists what can be debugged on a host.
 func (c *Client) Processes(ctx context.Context, r ProcessesRequest) ([]Process, error) {
 	return do[[]Process](ctx, c, http.MethodPost, "/processes", r)
@@ -163,7 +189,7 @@ func do[T any](ctx context.Context, c *Client, method, path string, in any) (T, 
 	return out, nil
 }
 
-// stream yields the lines of an NDJSON answer. A line {"error":…} that belongs to nothing with an id ends it with that error.
+// stream yields the lines of an NDJSON answer. A line {"error":…} that belongs to nothing with an id or a name ends it with that error.
 func stream[T any](ctx context.Context, c *Client, method, path string, in any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
@@ -179,9 +205,10 @@ func stream[T any](ctx context.Context, c *Client, method, path string, in any) 
 			if len(bytes.TrimSpace(line)) > 0 {
 				var end struct {
 					ID    string `json:"id"`
+					Name  string `json:"name"`
 					Error *Error `json:"error"`
 				}
-				if json.Unmarshal(line, &end) == nil && end.ID == "" && end.Error != nil {
+				if json.Unmarshal(line, &end) == nil && end.ID == "" && end.Name == "" && end.Error != nil {
 					yield(zero, end.Error)
 					return
 				}

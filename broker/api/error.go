@@ -7,7 +7,7 @@ type Code string
 const (
 	CodeUsage          Code = "usage"           // a flag, argument or request that makes no sense
 	CodeNotFound       Code = "not-found"       // the program, directory or listener on the remote is not there
-	CodePortBusy       Code = "port-busy"       // the local port is taken
+	CodePortBusy       Code = "port-busy"       // the local port is taken, or not for us
 	CodeProgramEnded   Code = "program-ended"   // the program, or its build, ended before it could be debugged
 	CodeNotReady       Code = "not-ready"       // the debug server did not announce itself in time
 	CodeExposed        Code = "exposed"         // the debug server listens beyond loopback; it was stopped
@@ -16,6 +16,8 @@ const (
 	CodeTraced         Code = "traced"          // another debugger has the process
 	CodeNoPermission   Code = "no-permission"   // the right to trace the process, or sudo, is missing on the remote
 	CodeUnknownSession Code = "unknown-session" // no session has this id
+	CodeUnknownForward Code = "unknown-forward" // no forward has this name
+	CodeForwardLoop    Code = "forward-loop"    // the forward would lead to itself
 	CodeEnded          Code = "ended"           // the session, or the question, has ended already
 	CodeAuth           Code = "auth"            // the host refused our keys, or asks what only a person can answer
 	CodeHostKey        Code = "host-key"        // the host's key is unknown, changed or revoked
@@ -39,7 +41,7 @@ func (c Code) Exit() int {
 	switch c {
 	case CodeUsage, CodeConfig:
 		return 2
-	case CodeUnknownSession:
+	case CodeUnknownSession, CodeUnknownForward:
 		return 3
 	case CodeAuth, CodeHostKey:
 		return 4

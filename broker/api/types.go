@@ -65,7 +65,7 @@ type Exit struct {
 
 // Link is the SSH link under a session or host.
 type Link struct {
-	State      string  `json:"state"` // up, connecting, waiting, needs-auth, down; "local" on this machine
+	State      string  `json:"state"` // up, connecting, waiting (for the next try), needs-auth, down; "local" on this machine
 	RTT        float64 `json:"rtt_ms"`
 	Reconnects int     `json:"reconnects"`
 	Relay      bool    `json:"relay"`
@@ -145,6 +145,50 @@ type Host struct {
 	Link     *Link  `json:"link"`
 	Sessions int    `json:"sessions"`
 	Forwards int    `json:"forwards"`
+}
+
+// ForwardState is how a forward is.
+type ForwardState string
+
+// The states of forwards.
+const (
+	ForwardUp      ForwardState = "up"      // a connection gets through at once
+	ForwardWaiting ForwardState = "waiting" // the host is not connected; a connection waits for it
+	ForwardFailed  ForwardState = "failed"  // nothing listens where it should, or it is not allowed there
+	ForwardRemoved ForwardState = "removed" // the last that is told of it
+)
+
+// Forward is a forward as users and scripts see it.
+type Forward struct {
+	Name        string       `json:"name"` // "" is one that was asked for and is not kept: Error says why
+	Host        string       `json:"host"`
+	Kind        string       `json:"kind"`   // local, remote, socks
+	Listen      string       `json:"listen"` // with the port that it really has
+	Target      string       `json:"target"` // "" for socks
+	State       ForwardState `json:"state"`
+	Connections int          `json:"connections"` // open ones
+	BytesIn     uint64       `json:"bytes_in"`    // from the host to this machine
+	BytesOut    uint64       `json:"bytes_out"`   // from this machine to the host
+	Error       *Error       `json:"error"`       // why it is not up; else the last of a connection that came to nothing
+	Total       uint64       `json:"total"`       // connections that there have been
+	Since       time.Time    `json:"since"`       // when it got into this state
+	SameUser    bool         `json:"same_user"`   // connections of other local users are refused
+	Source      string       `json:"source"`      // who asked for it: command, config, ssh-config
+}
+
+// ForwardRequest asks for forwards through a host. Those that are there already stay as they are.
+type ForwardRequest struct {
+	Host     string        `json:"host"`
+	Forwards []ForwardSpec `json:"forwards"`
+	Name     string        `json:"name,omitempty"` // "": one is made; further ones are NAME-2, …
+	SameUser bool          `json:"same_user,omitempty"`
+	Caller   Caller        `json:"caller"`
+}
+
+// ForwardSpec is one forward in ssh's syntax.
+type ForwardSpec struct {
+	Kind string `json:"kind"` // local, remote, socks: ssh's -L, -R and -D
+	Spec string `json:"spec"`
 }
 
 // ProcessesRequest asks what can be debugged on a host.

@@ -98,12 +98,14 @@ func (a *app) root() *cobra.Command {
 		Use:   "brokerctl",
 		Short: "Debug programs on other machines, with the debugger front end here",
 		Long: `brokerctl opens debug sessions on hosts that ssh reaches. "open" ends with a port on 127.0.0.1 that any front end attaches
-to: VS Code, dlv connect, chrome://inspect, jdb. The sessions live in a daemon, brokerd, which is started when it is needed.
+to: VS Code, dlv connect, chrome://inspect, jdb. "forward" keeps ports forwarded, as "ssh -L" does, for good. Sessions and forwards live
+in a daemon, brokerd, which is started when it is needed.
 
 Exit codes and error codes: brokerctl help errors`,
 		Example: `  brokerctl open web1:python -- app.py     # start app.py on web1 under debugpy
   brokerctl list                           # what is open
-  brokerctl close --all                    # end it, and leave nothing on web1`,
+  brokerctl close --all                    # end it, and leave nothing on web1
+  brokerctl forward web1 -L 5432:db:5432   # port 5432 here is db's, as web1 reaches it`,
 		Args: a.noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
@@ -123,7 +125,8 @@ Exit codes and error codes: brokerctl help errors`,
 	root.SetFlagErrorFunc(a.flagError)
 	root.SetHelpCommand(a.helpCommand())
 	root.AddCommand(a.openCommand(), a.listCommand(), a.showCommand(), a.closeCommand(), a.extendCommand(), a.logsCommand(),
-		a.eventsCommand(), a.ideCommand(), a.hostsCommand(), a.authCommand(), a.psCommand(), a.doctorCommand(), a.serviceCommand(), a.stopCommand(),
+		a.eventsCommand(), a.ideCommand(), a.forwardCommand(), a.forwardsCommand(), a.unforwardCommand(), a.hostsCommand(), a.authCommand(),
+		a.psCommand(), a.doctorCommand(), a.serviceCommand(), a.stopCommand(),
 		a.versionCommand(), a.completionCommand())
 	return root
 }

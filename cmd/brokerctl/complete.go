@@ -61,6 +61,28 @@ func (a *app) completeSessions(all bool, most int) completion {
 	}
 }
 
+// completeForwards offers names of forwards.
+func (a *app) completeForwards(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
+	defer cancel()
+	c, err := a.peek(ctx)
+	if err != nil {
+		return completeNothing(cmd, args, "")
+	}
+	defer c.Close()
+	list, err := c.Forwards(ctx)
+	if err != nil {
+		return completeNothing(cmd, args, "")
+	}
+	var names []cobra.Completion
+	for _, f := range list {
+		if validForward(cmd, f.Name) == nil && clean(f.Name) == f.Name && !slices.Contains(args, f.Name) {
+			names = append(names, cobra.CompletionWithDesc(f.Name, cut(route(f), 60)))
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
 // sessionWords describe a session in one line, clean. A pid stands for what was not launched by us.
 func sessionWords(s api.Session) string {
 	words := s.Host + ":" + s.Lang

@@ -15,7 +15,7 @@ func (a *app) eventsCommand() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
 		Use:   "events",
-		Short: "Print what has happened to the sessions",
+		Short: "Print what has happened to the sessions and forwards",
 		Example: `  brokerctl events
   brokerctl events -f --json`,
 		Args:              noArgs,

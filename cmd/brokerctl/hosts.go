@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,8 @@ func (a *app) hostsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "hosts",
 		Short: "List the hosts of the ssh configuration",
-		Long:  "List the hosts of the ssh configuration, with the state of the links to them. open takes any other that ssh reaches, too.",
+		Long: `List the hosts of the ssh configuration, with the state of the links to them, how long a round trip takes, and how many sessions
+and forwards use them. open and forward take any other that ssh reaches, too.`,
 		Example: `  brokerctl hosts
   brokerctl hosts --json`,
 		Args:              noArgs,
@@ -48,11 +50,15 @@ func (a *app) hostsCommand() *cobra.Command {
 func hostTable(hosts []api.Host, width int) []string {
 	rows := make([][]string, 0, len(hosts))
 	for _, h := range hosts {
-		link := ""
+		link, rtt := "", ""
 		if h.Link != nil {
 			link = clean(h.Link.State)
+			if h.Link.State == "up" && h.Link.RTT > 0 {
+				rtt = fmt.Sprintf("%.1f ms", h.Link.RTT)
+			}
 		}
-		rows = append(rows, []string{clean(h.Name), clean(h.HostName), clean(h.User), strconv.Itoa(h.Port), dash(link), strconv.Itoa(h.Sessions)})
+		rows = append(rows, []string{clean(h.Name), clean(h.HostName), clean(h.User), strconv.Itoa(h.Port), dash(link), dash(rtt),
+			strconv.Itoa(h.Sessions), strconv.Itoa(h.Forwards)})
 	}
-	return fitted([]string{"NAME", "HOSTNAME", "USER", "PORT", "LINK", "SESSIONS"}, rows, width, "USER", "PORT")
+	return fitted([]string{"NAME", "HOSTNAME", "USER", "PORT", "LINK", "RTT", "SESSIONS", "FORWARDS"}, rows, width, "USER", "PORT", "RTT")
 }

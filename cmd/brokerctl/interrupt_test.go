@@ -76,9 +76,10 @@ func TestInterruptIgnoredWhereItWasIgnored(t *testing.T) {
 }
 
 func TestInterruptedStreamsAreQuiet(t *testing.T) {
-	for _, args := range [][]string{{"list", "--watch", "--json"}, {"events", "-f"}, {"logs", "-f", "s1"}} {
+	for _, args := range [][]string{{"list", "--watch", "--json"}, {"forwards", "--watch"}, {"events", "-f"}, {"logs", "-f", "s1"}} {
 		t.Run(args[0], func(t *testing.T) {
-			_, brokerctl := inProcess(t)
+			f, brokerctl := inProcess(t)
+			f.setForward(api.Forward{Name: "pg", State: api.ForwardUp})
 			if out, err := brokerctl("open", "web1:python", "--", "app.py").CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) listCommand() *cobra.Command {
-	var all, watch bool
+	var all, follow bool
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
@@ -31,14 +31,14 @@ session is a line, and then each change of it.`,
 				return err
 			}
 			defer c.Close()
-			if watch {
-				return a.watch(cmd.Context(), c, all)
+			if follow {
+				return watch(cmd.Context(), a, watchSessions(c, all))
 			}
 			return a.list(cmd.Context(), c, all)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "those that ended in the last 24 hours too")
-	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and show each change")
+	cmd.Flags().BoolVar(&follow, "watch", false, "go on, and show each change")
 	return cmd
 }
 

@@ -42,6 +42,7 @@ func terminated() <-chan os.Signal {
 //	exits N PROGRAM ARG…    run it, and it must end with status N
 //	cold N PROGRAM ARG…     run it N times at once; all must succeed
 //	requests PATTERN        the last open's request, as JSON
+//	forwardrequests PATTERN the last forward's
 //	alive yes|no            the brokerd that was started last
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -57,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"daemon": cmdDaemon, "exits": cmdExits, "cold": cmdCold, "requests": cmdRequests, "alive": cmdAlive,
+			"daemon": cmdDaemon, "forwardrequests": cmdForwardRequests, "exits": cmdExits, "cold": cmdCold, "requests": cmdRequests, "alive": cmdAlive,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -139,11 +140,23 @@ func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
 	f := fakes.get(ts)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.requests) == 0 {
-		ts.Fatalf("nothing was opened")
+	lastIs(ts, f.requests, args[0], neg)
+}
+
+func cmdForwardRequests(ts *testscript.TestScript, neg bool, args []string) {
+	f := fakes.get(ts)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lastIs(ts, f.forwardRequests, args[0], neg)
+}
+
+// lastIs holds the last request against a pattern.
+func lastIs[T any](ts *testscript.TestScript, requests []T, pattern string, neg bool) {
+	if len(requests) == 0 {
+		ts.Fatalf("nothing was asked for")
 	}
-	got := asJSON(f.requests[len(f.requests)-1])
-	if regexp.MustCompile(args[0]).MatchString(got) == neg {
+	got := asJSON(requests[len(requests)-1])
+	if regexp.MustCompile(pattern).MatchString(got) == neg {
 		ts.Fatalf("the request is %s", got)
 	}
 }

@@ -25,7 +25,7 @@ func (a *app) stopCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop",
 		Short: "Stop brokerd, and with it the sessions",
-		Long:  "Stop brokerd and wait until it has ended. Its sessions are closed. It is no error if none is running.",
+		Long:  "Stop brokerd and wait until it has ended. Its sessions are closed. Its forwards end too, and come back with the next brokerd, on the\nsame ports. It is no error if none is running.",
 		Example: `  brokerctl stop
   brokerctl stop --json`,
 		Args:              noArgs,

@@ -72,6 +72,9 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 		e := usage(cmd, "--%s does not take %q", invalid.GetFlag().Name, invalid.GetValue()).(*api.Error)
 		if invalid.GetFlag().Value.Type() == "duration" {
 			e.Hint = "a time is written as 90s, 45m, 2h or 1h30m; a day is 24h"
+			if invalid.GetFlag().Name == "ttl" { // a thousand years are more than can be parsed
+				e.Hint += ", and 720h is the most"
+			}
 		}
 		return e
 	}

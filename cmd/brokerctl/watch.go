@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -10,19 +11,44 @@ import (
 	"github.com/debugbroker/debugbroker/broker/api"
 )
 
-// watch shows the sessions and their changes until Ctrl-C or the daemon's end.
-func (a *app) watch(ctx context.Context, c *api.Client, all bool) error {
-	if a.stdout.cursor && !a.json {
-		return a.watchLive(ctx, c, all)
+// watched is a list that the daemon tells the changes of.
+type watched[T any] struct {
+	stream func(context.Context) iter.Seq2[T, error]
+	whole  func(T) T                            // as JSON has it
+	line   func(now time.Time, change T) string // a change for people, without a terminal
+	merge  func(list []T, change T) []T
+	table  func(list []T, width int) []string
+	none   string // what an empty list says
+}
+
+// watchSessions is the list of sessions.
+func watchSessions(c *api.Client, all bool) watched[api.Session] {
+	return watched[api.Session]{
+		stream: func(ctx context.Context) iter.Seq2[api.Session, error] { return c.WatchSessions(ctx, all) },
+		whole:  whole,
+		line:   changeLine,
+		merge: func(list []api.Session, s api.Session) []api.Session {
+			same := func(o api.Session) bool { return o.ID == s.ID }
+			return put(list, s, same, s.Phase.Ended() && !all)
+		},
+		table: func(list []api.Session, width int) []string { return sessionTable(list, time.Now(), width) },
+		none:  "no sessions",
 	}
-	for s, err := range c.WatchSessions(ctx, all) {
+}
+
+// watch shows a list and its changes until Ctrl-C or the daemon's end.
+func watch[T any](ctx context.Context, a *app, w watched[T]) error {
+	if a.stdout.cursor && !a.json {
+		return watchLive(ctx, a, w)
+	}
+	for v, err := range w.stream(ctx) {
 		if err != nil {
 			return watchEnd(ctx, err)
 		}
 		if a.json {
-			err = a.printJSON(whole(s))
+			err = a.printJSON(w.whole(v))
 		} else {
-			err = a.print(changeLine(time.Now(), s))
+			err = a.print(w.line(time.Now(), v))
 		}
 		if err != nil {
 			return err
@@ -55,20 +81,20 @@ func changeLine(now time.Time, s api.Session) string {
 }
 
 // change is one item of the stream.
-type change struct {
-	session api.Session
-	err     error
+type change[T any] struct {
+	value T
+	err   error
 }
 
 // watchLive redraws the table at each change, and each second for the ages in it.
-func (a *app) watchLive(ctx context.Context, c *api.Client, all bool) error {
+func watchLive[T any](ctx context.Context, a *app, w watched[T]) error {
 	reading, stop := context.WithCancel(ctx)
-	changes := make(chan change)
+	changes := make(chan change[T])
 	go func() {
 		defer close(changes)
-		for s, err := range c.WatchSessions(reading, all) {
+		for v, err := range w.stream(reading) {
 			select {
-			case changes <- change{s, err}:
+			case changes <- change[T]{v, err}:
 			case <-reading.Done():
 				return
 			}
@@ -81,11 +107,16 @@ func (a *app) watchLive(ctx context.Context, c *api.Client, all bool) error {
 	}()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var sessions []api.Session
+	var list []T
 	drawn := 0
 	for {
+		width, height := a.stdout.size()
+		lines := []string{w.none}
+		if len(list) > 0 {
+			lines = w.table(list, width)
+		}
 		var err error
-		if drawn, err = a.redraw(sessions, drawn); err != nil {
+		if drawn, err = a.redraw(lines, width, height, drawn); err != nil {
 			return err
 		}
 		select {
@@ -93,34 +124,29 @@ func (a *app) watchLive(ctx context.Context, c *api.Client, all bool) error {
 			if !ok || ch.err != nil {
 				return watchEnd(ctx, ch.err)
 			}
-			sessions = merge(sessions, ch.session, all)
+			list = w.merge(list, ch.value)
 		case <-tick.C:
 		}
 	}
 }
 
-// merge puts s in its place; one that has ended leaves the list unless all are wanted.
-func merge(sessions []api.Session, s api.Session, all bool) []api.Session {
-	i := slices.IndexFunc(sessions, func(o api.Session) bool { return o.ID == s.ID })
-	switch gone := s.Phase.Ended() && !all; {
+// put puts v in its place, which is where same holds, else the end; gone takes it out of the list.
+func put[T any](list []T, v T, same func(T) bool, gone bool) []T {
+	switch i := slices.IndexFunc(list, same); {
 	case i < 0 && gone:
-		return sessions
+		return list
 	case i < 0:
-		return append(sessions, s)
+		return append(list, v)
 	case gone:
-		return slices.Delete(sessions, i, i+1)
+		return slices.Delete(list, i, i+1)
+	default:
+		list[i] = v
+		return list
 	}
-	sessions[i] = s
-	return sessions
 }
 
-// redraw replaces the lines drawn before by the table of now, and returns how many they are.
-func (a *app) redraw(sessions []api.Session, drawn int) (int, error) {
-	width, height := a.stdout.size()
-	lines := []string{"no sessions"}
-	if len(sessions) > 0 {
-		lines = sessionTable(sessions, time.Now(), width)
-	}
+// redraw replaces the lines drawn before by those of now, and returns how many they are.
+func (a *app) redraw(lines []string, width, height, drawn int) (int, error) {
 	// What has scrolled off the screen cannot be rewritten.
 	if room := height - 1; room > 1 && len(lines) > room {
 		more := fmt.Sprintf("… and %d more", len(lines)-room+1)

@@ -33,6 +33,9 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if err := broker.CheckForwards(cfg, o.config); err != nil {
+		return err
+	}
 	if o.sshConfig == "" {
 		o.sshConfig = cfg.SSHConfig
 	}

@@ -88,6 +88,14 @@ func (p *Proxy) Heal() {
 	}
 }
 
+// Strand stops forwarding for the connections that are there, for good, as a NAT does that has forgotten them. Their sockets stay open,
+// and new connections are served.
+func (p *Proxy) Strand() {
+	for _, c := range p.snapshot() {
+		c.stranded.Store(true)
+	}
+}
+
 // Delay holds back what comes in from now on by d, each way: the round trip grows by twice d.
 func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
@@ -172,6 +180,9 @@ func (p *Proxy) pass(c *pair) bool {
 	p.mu.Lock()
 	open := p.open
 	p.mu.Unlock()
+	if c.stranded.Load() {
+		open = nil
+	}
 	select {
 	case <-open:
 		return true

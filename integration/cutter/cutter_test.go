@@ -186,3 +186,19 @@ func TestDribbleTearsApartAndLosesNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestStrandedConnectionsStayOpenAndNewOnesAreServed(t *testing.T) {
+	p := cutter.New(t, echo(t))
+	c := dial(t, p)
+	if err := roundTrip(c, "a"); err != nil {
+		t.Fatal(err)
+	}
+	p.Strand()
+	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if err := roundTrip(c, "b"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("stranded: %v, want a timeout", err)
+	}
+	if err := roundTrip(dial(t, p), "c"); err != nil {
+		t.Errorf("a new connection: %v", err)
+	}
+}

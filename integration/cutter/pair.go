@@ -3,6 +3,7 @@ package cutter
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +15,8 @@ const (
 
 // pair is one connection through the proxy.
 type pair struct {
-	gone chan struct{} // closed when it is over
+	gone     chan struct{} // closed when it is over
+	stranded atomic.Bool   // nothing passes any more
 
 	mu   sync.Mutex
 	near *net.TCPConn

@@ -3,6 +3,7 @@ package sshconfig
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -62,40 +63,22 @@ func lower(text string) string {
 	return string(bytes)
 }
 
-// matchNetworks tells whether an address of this machine is in a list of networks, each perhaps with a ! before it. It is an error where
-// an entry is none (addrmatch.c, addr_match_cidr_list).
+// matchNetworks tells whether an address of this machine is in one of the networks of a list with commas. It is an error where an entry is
+// none (addrmatch.c, addr_match_cidr_list).
 func matchNetworks(list string, addresses []netip.Addr) (bool, error) {
-	type network struct {
-		prefix  netip.Prefix
-		negated bool
-	}
-	var networks []network
+	found := false
 	for text := range strings.SplitSeq(list, ",") {
-		text, negated := strings.CutPrefix(text, "!")
-		prefix, err := netip.ParsePrefix(text)
+		network, err := netip.ParsePrefix(text)
 		if err != nil {
-			var addr netip.Addr
-			if addr, err = netip.ParseAddr(text); err != nil {
+			addr, err := netip.ParseAddr(text)
+			if err != nil {
 				return false, err
 			}
-			prefix = netip.PrefixFrom(addr, addr.BitLen())
+			network = netip.PrefixFrom(addr, addr.BitLen())
 		}
-		networks = append(networks, network{prefix, negated})
+		found = found || slices.ContainsFunc(addresses, network.Contains)
 	}
-	for _, addr := range addresses {
-		found := false
-		for _, n := range networks {
-			if n.prefix.Contains(addr) {
-				if found = !n.negated; !found {
-					break
-				}
-			}
-		}
-		if found {
-			return true, nil
-		}
-	}
-	return false, nil
+	return found, nil
 }
 
 // localAddresses are the addresses of this machine's interfaces that are up.

@@ -1,0 +1,150 @@
+package integration_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/brokertest"
+	"github.com/debugbroker/debugbroker/integration/freeport"
+	"github.com/debugbroker/debugbroker/integration/sshd"
+)
+
+// TestForwardAskedForAgain: nothing changes, and names are NAME, NAME-2, …; hosts counts them; unforward frees the ports.
+func TestForwardAskedForAgain(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	s.clean(t)
+	port := tcpPort(upper(t, "tcp", "127.0.0.1:0"))
+	fixed := strconv.Itoa(freeport.On127(t)) // nobody else gets it when it is free again
+	first := s.forward(t, "box", "-L", fixed+":localhost:"+port, "-L", "0:127.0.0.1:"+port, "--name", "pg")
+	again := s.forward(t, "box", "-L", fixed+":localhost:"+port, "-L", "0:127.0.0.1:"+port)
+	for i, want := range []string{"pg", "pg-2"} {
+		if first[i].Name != want || again[i].Name != want || first[i].Listen != again[i].Listen {
+			t.Errorf("%+v and then %+v", first[i], again[i])
+		}
+	}
+	if n := len(s.forwards(t)); n != 2 {
+		t.Errorf("%d forwards", n)
+	}
+	hosts := brokertest.JSON[[]api.Host](s.Broker, "hosts")
+	if len(hosts) != 1 || hosts[0].Forwards != 2 || hosts[0].Link == nil || hosts[0].Link.State != "up" {
+		t.Errorf("%+v", hosts)
+	}
+	s.OK("unforward", "pg", "pg-2")
+	l, err := net.Listen("tcp", first[0].Listen)
+	if err != nil {
+		t.Fatalf("%s is not free: %v", first[0].Listen, err)
+	}
+	l.Close()
+	s.Fails(3, "unforward", "pg")
+}
+
+// TestForwardsOutliveTheDaemon: after a stop and after a kill they are there again with the next daemon, on the same ports and sockets.
+func TestForwardsOutliveTheDaemon(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	dir, err := os.MkdirTemp("/tmp", "fo-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	target := tcpPort(upper(t, "tcp", "127.0.0.1:0"))
+	port := func() string { return strconv.Itoa(freeport.On127(t)) } // that nobody else gets while no daemon has it
+	there := port()
+	list := s.forward(t, "box", "-L", port()+":localhost:"+target, "-L", filepath.Join(dir, "s")+":localhost:"+target, "-R", there+":localhost:"+target, "-D", port())
+	for _, end := range []func(){func() { s.OK("stop") }, s.Crash} {
+		end()
+		for deadline := time.Now().Add(20 * time.Second); ; { // the kernel closes a killed program's sockets a little after its end shows
+			c, err := net.Dial("tcp", list[0].Listen)
+			if err != nil {
+				break
+			}
+			c.Close()
+			if time.Now().After(deadline) {
+				t.Fatal("somebody listens though the daemon has ended")
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		now := s.forwards(t) // starts the next one
+		for _, f := range list {
+			if after := named(t, now, f.Name); after.Kind != f.Kind || after.Target != f.Target {
+				t.Errorf("%+v, was %+v", after, f)
+			}
+			if after := s.awaitUp(t, f.Name); after.Listen != f.Listen {
+				t.Errorf("%s listens on %s, and did on %s", f.Name, after.Listen, f.Listen)
+			}
+		}
+		works(t, list[0].Listen)
+		works(t, list[1].Listen)
+		works(t, "127.0.0.1:"+there)
+	}
+	s.OK("unforward", "--all")
+	s.OK("stop")
+	if left := s.forwards(t); len(left) > 0 {
+		t.Errorf("removed, and back: %+v", left)
+	}
+}
+
+// TestForwardPortTakenMeanwhile: another program has the port when the daemon starts: the forward says who, and takes no other.
+func TestForwardPortTakenMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	target := tcpPort(upper(t, "tcp", "127.0.0.1:0"))
+	f := s.forward(t, "box", "-L", strconv.Itoa(freeport.On127(t))+":localhost:"+target)[0]
+	s.OK("stop")
+	l, err := net.Listen("tcp", f.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := s.awaitForward(t, f.Name, "failed", func(f api.Forward) bool { return f.State == api.ForwardFailed })
+	if taken.Error == nil || taken.Error.Code != api.CodePortBusy || !strings.Contains(taken.Error.Message, fmt.Sprintf("process %d (", os.Getpid())) {
+		t.Errorf("%+v: %+v", taken, taken.Error)
+	}
+	l.Close()
+	s.awaitUp(t, f.Name) // by itself
+	works(t, f.Listen)
+}
+
+// TestForwardsOfTheConfiguration: [[forward]], and the ssh configuration's own where [[host]] says so.
+func TestForwardsOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	target := tcpPort(upper(t, "tcp", "127.0.0.1:0"))
+	ours, theirs, dynamic := freeport.On127(t), freeport.On127(t), freeport.On127(t)
+	s := newStation(t, sshd.Options{}, fmt.Sprintf(`
+[[forward]]
+name = "pg"
+host = "box"
+local = "%d:localhost:%s"
+
+[[host]]
+match = "b?x"
+ssh_forwards = true
+`, ours, target))
+	s.sshd.AddHost("box", fmt.Sprintf("LocalForward %d localhost:%s", theirs, target), fmt.Sprintf("DynamicForward %d", dynamic))
+	s.sshd.AddHost("other", fmt.Sprintf("LocalForward %d localhost:%s", freeport.On127(t), target))
+	s.OK("list")
+	for name, source := range map[string]string{"pg": "config", fmt.Sprintf("box-%d", theirs): "ssh-config", fmt.Sprintf("box-%d", dynamic): "ssh-config"} {
+		if f := s.awaitUp(t, name); f.Source != source {
+			t.Errorf("%+v", f)
+		}
+	}
+	works(t, fmt.Sprintf("127.0.0.1:%d", ours))
+	works(t, fmt.Sprintf("127.0.0.1:%d", theirs))
+	if n := len(s.forwards(t)); n != 3 {
+		t.Errorf("%d forwards", n)
+	}
+	r := s.OK("unforward", "pg")
+	if !strings.Contains(r.Stderr, "comes back") {
+		t.Errorf("stderr: %s", r.Stderr)
+	}
+	s.OK("stop")
+	s.OK("list")
+	s.awaitUp(t, "pg")
+}

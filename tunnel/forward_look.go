@@ -1,0 +1,76 @@
+package tunnel
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+)
+
+// farSockets reads which sockets listen on a TCP port of the far side; none where that cannot be told, as where the host runs no commands.
+func farSockets(ctx context.Context, link *Link, port int) (found []Listener) {
+	looking, cancel := context.WithTimeout(ctx, listenWait)
+	defer cancel()
+	all, err := newShellHost("", link, nil, func() {}).Listeners(looking)
+	if err != nil {
+		return nil
+	}
+	for _, l := range all {
+		if l.Port == port {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// farHolder says who has a port of the far side, "" where that is not known.
+func (f *Forward) farHolder(ctx context.Context, link *Link, port int) string {
+	for _, l := range farSockets(ctx, link, port) {
+		switch {
+		case l.PID != 0:
+			return fmt.Sprintf("port %d there is process %d's", port, l.PID)
+		case l.UID >= 0:
+			return fmt.Sprintf("port %d there is taken by a process of user id %d", port, l.UID)
+		}
+	}
+	return ""
+}
+
+// lookFar finds out on which addresses the server listens: GatewayPorts in its sshd_config changes what it was asked for, both ways, and it
+// does not say so (channels.c, channel_fwd_bind_addr).
+func (f *Forward) lookFar(ctx context.Context, link *Link, bound Endpoint) {
+	if bound.Path != "" {
+		return
+	}
+	sockets := farSockets(ctx, link, bound.Port)
+	if len(sockets) == 0 {
+		return
+	}
+	narrow := true
+	for _, l := range sockets {
+		addr, err := netip.ParseAddr(l.Addr)
+		narrow = narrow && err == nil && addr.IsLoopback()
+	}
+	asked := bound.Host
+	addr, err := netip.ParseAddr(asked)
+	wantsNarrow := asked == "localhost" || err == nil && addr.IsLoopback()
+	switch {
+	case narrow && !wantsNarrow:
+		f.noted(bound, "localhost", fmt.Sprintf("the server listens on loopback only, not on %s: GatewayPorts is off in its sshd_config", asked))
+	case !narrow && wantsNarrow:
+		f.noted(bound, "*", "the server listens on all addresses, so that others reach this forward: GatewayPorts is yes in its sshd_config")
+	}
+}
+
+// noted shows where the server really listens, unless it listens anew meanwhile.
+func (f *Forward) noted(bound Endpoint, host, note string) {
+	f.mu.Lock()
+	current := f.bound == bound && f.state == ForwardUp
+	if current {
+		f.bound.Host, f.note = host, note
+	}
+	f.mu.Unlock()
+	if current {
+		f.log.Warn("remote forward", "note", note)
+		f.changed()
+	}
+}
