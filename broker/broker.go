@@ -65,6 +65,7 @@ func New(o Options) *Broker {
 	o.Hosts.whenNeeded(func(name string, err error) {
 		b.events.add("", "needs-auth", hostLabel(name)+" needs a person (brokerctl auth "+name+"): "+err.Error())
 	})
+	o.Hosts.forwardsAgent = o.Config.ForwardsAgent
 	o.Hosts.WhenAuthenticated(b.ledger.welcome)
 	o.Hosts.WhenAuthenticated(b.forwards.retry)
 	return b

@@ -7,7 +7,8 @@
 //
 // Where things are: broker.go owns the sessions; session.go is a session's life, open.go and raise.go its beginning, ending.go its end,
 // rig.go what it has built; forwards.go owns the forwards, forwards_add.go is the life of a request for some and forwards_recover.go where the
-// others come from, forward.go is one of them and forwardhost.go the link that they share; ledger.go knows what may lie on hosts and janitor.go goes after it; hosts.go reaches them; server*.go is the API.
+// others come from, forward.go is one of them and forwardhost.go the link that they share; ledger.go knows what may lie on hosts and janitor.go goes after it; hosts.go reaches
+// them, and needsauth.go knows which of them wait for a person; prompts.go brings what they ask to whoever waits for a request, and the answers back; server*.go is the API.
 //
 // Goroutines:
 //   - Broker.Run: one; it starts the janitor (ledger.run) and the pruner, and waits for them and for every session.
@@ -16,6 +17,8 @@
 //     end of that session alone.
 //   - forwards.run: one, which tells of changes; a goroutine for each forward, which listens and carries (tunnel.Forward), and one for each
 //     host that has forwards, which keeps its link up (tunnel.Keeper). run ends after all of them. A panic in one is the end of that forward.
+//   - POST /v1/auth: one that connects, which the request's own waits for. What a host asks is put into the request's answer by the goroutine that
+//     writes that (interview).
 //   - the API: net/http's, one a connection; followers (--watch, -f) wait on a Tracker and end with the daemon.
 //
 // Invariants:
@@ -27,7 +30,9 @@
 //   - The broker is the one place that translates between tunnel, adapters, store and api; none of those knows another.
 //   - A session ends in bounded time whatever its host does (endWait), and nothing that an earlier daemon left is mistaken for a live
 //     one: Recover comes before the first Open, and Run returns after the last session has ended.
-//   - Environment values of a request are never logged, stored or shown.
+//   - Environment values of a request, and answers to prompts, are never logged, stored or shown. An answer is taken once, for a question whose
+//     request is still there.
+//   - A host that needs a person is not dialled by what nobody waits for.
 //
 // It does not speak any debug protocol: what must be said to a debug server is in the adapter's Plan, and front ends are served by
 // broker/proxy.

@@ -43,6 +43,7 @@ func arrays() []array {
 			fields: []field{
 				{key: "host.match", target: func(c *Config) any { return &host(c).Match }, text: hostPattern},
 				{key: "host.ssh_forwards", target: func(c *Config) any { return &host(c).SSHForwards }},
+				{key: "host.forward_agent", target: func(c *Config) any { return &host(c).ForwardAgent }},
 			},
 			begin: func(c *Config, line int) { c.Hosts = append(c.Hosts, Host{Line: line}) },
 			len:   func(c *Config) int { return len(c.Hosts) },
@@ -119,6 +120,11 @@ func arrayOf(key string) (array, bool) {
 // KeepsSSHForwards tells whether the forwards of a host's ssh configuration are wanted: the first [[host]] that matches and asks for them.
 func (c Config) KeepsSSHForwards(host string) bool {
 	return slices.ContainsFunc(c.Hosts, func(h Host) bool { return h.SSHForwards && h.Matches(host) })
+}
+
+// ForwardsAgent tells whether programs on a host may use the user's ssh-agent: some [[host]] that matches says so.
+func (c Config) ForwardsAgent(host string) bool {
+	return slices.ContainsFunc(c.Hosts, func(h Host) bool { return h.ForwardAgent && h.Matches(host) })
 }
 
 // Matches tells whether a host's name, without the user before it, is meant. Letters are as they are: names in an ssh configuration are

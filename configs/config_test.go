@@ -64,7 +64,7 @@ func TestFull(t *testing.T) {
 			{Line: 50, Host: "web1", Remote: "9000:localhost:3000"},
 			{Line: 54, Host: "web1", Socks: "1080"},
 		},
-		Hosts: []Host{{Line: 59, Match: "web*", SSHForwards: true}},
+		Hosts: []Host{{Line: 59, Match: "web*", SSHForwards: true, ForwardAgent: true}},
 	}
 	if len(problems) > 0 || !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, %v", p, problems)
@@ -205,6 +205,18 @@ func TestHostMatches(t *testing.T) {
 	c := Config{Hosts: []Host{{Match: "web*"}, {Match: "web?", SSHForwards: true}, {Match: "db", SSHForwards: true}}}
 	for host, want := range map[string]bool{"web1": true, "me@web1": true, "web10": false, "db": true, "db1": false, "xdb": false, "": false} {
 		if got := c.KeepsSSHForwards(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+		if c.ForwardsAgent(host) {
+			t.Errorf("%q: an agent that nobody asked for", host)
+		}
+	}
+}
+
+func TestForwardsAgent(t *testing.T) {
+	c := Config{Hosts: []Host{{Match: "web*", SSHForwards: true}, {Match: "web1", ForwardAgent: true}}}
+	for host, want := range map[string]bool{"web1": true, "deploy@web1": true, "web2": false, "web10": false, "": false} {
+		if got := c.ForwardsAgent(host); got != want {
 			t.Errorf("%q: %v", host, got)
 		}
 	}

@@ -207,6 +207,50 @@ func TestPickAsks(t *testing.T) {
 	}
 }
 
+// TestForwardAsks: so does a forward, which is kept then.
+func TestForwardAsks(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	serveSSH(t, s, "pw", sshserver.Config{Password: func(p string) bool { return p == "swordfish" }})
+	s.complains(t, complaint{4, api.CodeAuth, []string{"brokerctl auth pw"}}, "forward", "pw", "-L", "0:127.0.0.1:9")
+	screen, ended := asking(t, s, "forward", "pw", "-L", "0:127.0.0.1:9", "--json")
+	screen.Await(t, "pw: password of deploy@127.0.0.1:")
+	screen.Press(t, "swordfish\r")
+	stdout, code := ended()
+	var list []api.Forward
+	if err := json.Unmarshal([]byte(stdout), &list); err != nil || code != 0 || len(list) != 1 || list[0].State != "up" {
+		t.Errorf("exit code %d, stdout %q, %v, terminal %q", code, stdout, err, screen.Text())
+	}
+}
+
+// TestAuthNewHostKey: a host that nobody knows yet is shown, and known from then on.
+func TestAuthNewHostKey(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	known := filepath.Join(s.sshd.Dir(), "new_known_hosts")
+	s.sshd.AddHost("new", "StrictHostKeyChecking ask", "UserKnownHostsFile "+known)
+	s.complains(t, complaint{4, api.CodeHostKey, []string{"SHA256:", "brokerctl auth new"}}, "auth", "new")
+	screen, ended := asking(t, s, "auth", "new")
+	screen.Await(t, "(yes/no/fingerprint)")
+	screen.Press(t, "no\r")
+	if stdout, code := ended(); code != 4 || stdout != "" {
+		t.Errorf("no: exit code %d, stdout %q, terminal %q", code, stdout, screen.Text())
+	}
+	screen, ended = asking(t, s, "auth", "new")
+	screen.Await(t, "SHA256:")
+	screen.Await(t, "(yes/no/fingerprint)")
+	screen.Press(t, "yes\r")
+	if stdout, code := ended(); code != 0 || !strings.HasPrefix(stdout, "authenticated to new as ") {
+		t.Errorf("exit code %d, stdout %q, terminal %q", code, stdout, screen.Text())
+	}
+	if data, err := os.ReadFile(known); err != nil || len(strings.Fields(string(data))) < 3 {
+		t.Errorf("known hosts: %q, %v", data, err)
+	}
+	if got := linkState(t, s, "new"); got != "up" {
+		t.Errorf("the link is %q, want up", got)
+	}
+}
+
 // TestAuthGivenUp: Ctrl-C at a question ends the command, and leaves the terminal as it was; wrong answers are asked for three times.
 func TestAuthGivenUp(t *testing.T) {
 	t.Parallel()

@@ -200,6 +200,8 @@ func TestQuestions(t *testing.T) {
 			want: []Prompt{{Kind: PromptPassword}, {Kind: PromptPassword, Note: "this password was refused"}}},
 		{name: "wrong password thrice", server: sshserver.Config{Password: password}, answers: []string{"x", "y", "z", "pw"},
 			want: []Prompt{{Kind: PromptPassword}, {Kind: PromptPassword}, {Kind: PromptPassword}}, says: "does not take what was answered"},
+		{name: "a server that hangs up", server: sshserver.Config{Password: password, MaxAuthTries: 1}, answers: []string{"x", "pw"},
+			want: []Prompt{{Kind: PromptPassword}}, says: "does not take what was answered"},
 		{name: "one password", server: sshserver.Config{Password: password}, change: func(h *Hop) { h.NumberOfPasswordPrompts = 1 }, answers: []string{"x", "pw"},
 			want: []Prompt{{Kind: PromptPassword}}, says: "does not take what was answered"},
 		{name: "no password for nobody", server: sshserver.Config{Password: password}, says: "asks for a password, which only a person can answer"},

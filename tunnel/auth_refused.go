@@ -13,6 +13,9 @@ func (k *keyring) refused() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	t := &k.trial
+	if t.over == nil && t.last != methodKey && t.tries[t.last] > 0 {
+		t.wrong = true // the server hung up over the last answer
+	}
 	who := k.hop.User + "@" + k.hop.addr()
 	locked := k.lockedOut()
 	auth := "brokerctl auth " + k.hop.name()

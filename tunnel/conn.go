@@ -28,6 +28,8 @@ type Conn struct {
 	done  chan struct{}
 	far   farListeners
 	lent  lending
+	// served is the process at the other end.
+	served servedBy
 
 	mu    sync.Mutex
 	cause error // why the connection ends: the first reason given counts
@@ -36,7 +38,8 @@ type Conn struct {
 }
 
 func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, log hclog.Logger) *Conn {
-	c := &Conn{hop: hop, ssh: newTurns(client), wire: w, done: make(chan struct{}), ping: pinger{answered: make(chan struct{})}}
+	c := &Conn{hop: hop, ssh: newTurns(client), wire: w, done: make(chan struct{}), ping: pinger{answered: make(chan struct{})},
+		served: servedBy{turn: make(chan struct{}, 1)}}
 	c.far.log = log.With("host", hop.name())
 	// x/crypto has one read loop for all: a queue that nobody serves stops every channel.
 	c.group.spawn(func() { ssh.DiscardRequests(requests) })

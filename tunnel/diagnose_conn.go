@@ -34,6 +34,12 @@ func (l connLook) all(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if l.conn.lost() { // its end is about to be told
+			select {
+			case <-l.conn.Done():
+			case <-ctx.Done():
+			}
+		}
 		if err := l.conn.Err(); err != nil {
 			l.exam.fail("connection", err)
 			return err

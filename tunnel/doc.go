@@ -39,8 +39,7 @@
 // # Goroutines
 //
 //   - Pool.Run belongs to the caller, and so do Wakes.Run, which has one more goroutine that reads the system's news of the network, and
-//     each Keeper.Run. Each pooled link has one goroutine, which dials, then runs the
-//     Link, then forgets it.
+//     each Keeper.Run. Each pooled link has one goroutine, which dials, then runs the Link, then forgets it.
 //   - Link.Run is that goroutine; beside it runs one keepalive loop for each Conn, one short-lived guard for each further dial, and
 //     for some seconds one for each Conn that is probed.
 //   - A Conn has six: three that x/crypto starts (reading, key exchange, sorting what is read), one that refuses what the
@@ -50,6 +49,8 @@
 //   - Forward.Run belongs to the caller. A local forward has one for each address that it listens on, a remote one one that
 //     waits for Restart, and for some seconds one that looks where the server listens. Each connection has one, which decides, and two of
 //     its Conn that carry bytes (splice); those may outlive it, until the server has confirmed its end.
+//   - A question to a person has one goroutine, in which the caller's Ask runs; the dial waits for it, as it does for the one that tells of a
+//     security key while an agent signs. A channel to a lent agent has three.
 //   - A helper, a program that the ssh configuration names, has one that reads its standard error, and while it is being ended two more.
 //   - Operations that x/crypto cannot abandon (opening a channel, a request that wants a reply, a write, a close) run in a
 //     goroutine of their own, which ends with the answer or with the Conn. Who asked for them may go on before.
@@ -75,7 +76,7 @@
 //     connections, and half a session is worse than none.
 //   - A local listener of a Forward is never closed before its Run ends. What goes wrong with one connection resets that connection, and
 //     nothing else; no byte is lost unseen: a client sees end of file only where the server has said so.
-//   - A channel that the server opens is for a FarListener that asked for it, or is refused.
+//   - A channel that the server opens is for a FarListener that asked for it, or for the user's agent where Hop.LendAgent says so, or is refused.
 //   - A started process is recorded in its workspace before its program runs, so Reap finds it whatever happens to us.
 //   - Reap and the lifelines signal a process only where boot id, pid and start time match a record, or where it belongs to the
 //     session, the group or the descendants of one that does; never a Spare one with SIGKILL, nor a gdb, which may be at work in
@@ -88,6 +89,6 @@
 // # What it does not do
 //
 // A Host does not reconnect: a lost Link is forgotten with all that ran over it, and the next Pool.Host dials again. No password, code or
-// passphrase is kept: where one is wanted again, a person is asked again (Caller.Ask), or the dial fails with ErrNeedsAuth. It forwards no
-// agent; hints and warnings say so where it matters. It knows no debugger.
+// passphrase is kept: where one is wanted again, a person is asked again (Caller.Ask), or the dial fails with ErrNeedsAuth. No agent is
+// forwarded because an ssh configuration asks for it, and hints and warnings say so where it matters. It knows no debugger.
 package tunnel

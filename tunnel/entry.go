@@ -52,7 +52,7 @@ func (e *entry) over() bool {
 // run dials, runs the link until it ends, and takes the entry out of the pool.
 func (e *entry) run(ctx context.Context) {
 	p := e.pool
-	conn, err := e.dial(ctx)
+	conn, err := dialPatiently(ctx, e.dial, e.tell)
 	if err != nil {
 		p.mu.Lock()
 		e.err = err

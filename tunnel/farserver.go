@@ -6,17 +6,50 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 )
 
 // A server whose connection was lost without a word (a laptop slept, a NAT forgot it) may not notice for hours: sshd sends nothing by itself
 // unless ClientAliveInterval is set. Until then its process listens for the forwards of that connection, and the next one cannot. So a
 // remote forward notes which process serves it, and ends that very one when it is in its way.
 
+// servedWait bounds the question who serves a connection: a host that runs no commands must not keep a forward from listening.
+const servedWait = 3 * time.Second
+
 // errNoServer says that the process that serves a connection is not known, or not there any more.
 var errNoServer = errors.New("no such server process")
 
+// servedBy is what is known of the process that serves a connection. It is asked once.
+type servedBy struct {
+	turn  chan struct{} // a token: one asks
+	asked bool          // the turn's, as are the rest
+	id    ProcessID
+	err   error
+}
+
 // serverProcess tells which process serves the connection at the far side, where that is an sshd that started a shell for us.
+//
+// Where the connection is another ssh's (a ControlMaster), nobody does for us: that one may be alive when our part of it is lost.
 func (c *Conn) serverProcess(ctx context.Context) (ProcessID, error) {
+	if c.master != "" {
+		return ProcessID{}, errNoServer
+	}
+	select {
+	case c.served.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ProcessID{}, ctx.Err()
+	}
+	defer func() { <-c.served.turn }()
+	if !c.served.asked {
+		asking, cancel := context.WithTimeout(ctx, servedWait)
+		defer cancel()
+		c.served.id, c.served.err = c.askServer(asking)
+		c.served.asked = ctx.Err() == nil
+	}
+	return c.served.id, c.served.err
+}
+
+func (c *Conn) askServer(ctx context.Context) (ProcessID, error) {
 	var s script
 	s.include("identity", "whoserves")
 	res, err := newShellHost(c.hop.name(), connCarrier{c}, nil, func() {}).runScript(ctx, &s, maxStdout)
@@ -46,24 +79,6 @@ func (c *Conn) endServer(ctx context.Context, id ProcessID) error {
 		return fmt.Errorf("end the server process %d: %w", id.PID, errNoServer)
 	}
 	return nil
-}
-
-// noteServer remembers who listens at the far side for this forward.
-func (f *Forward) noteServer(ctx context.Context, link *Link) {
-	asking, cancel := context.WithTimeout(ctx, listenWait)
-	defer cancel()
-	conn := link.first()
-	if conn == nil {
-		return
-	}
-	id, err := conn.serverProcess(asking)
-	if err != nil {
-		f.log.Debug("remote forward", "server", "unknown", "error", err)
-		return
-	}
-	f.mu.Lock()
-	f.server = id
-	f.mu.Unlock()
 }
 
 // endStaleServer ends the process that served this forward on a link that is lost, and tells whether it did.

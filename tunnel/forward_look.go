@@ -35,10 +35,9 @@ func (f *Forward) farHolder(ctx context.Context, link *Link, port int) string {
 	return ""
 }
 
-// lookFar finds out who listens, and on which addresses: GatewayPorts in its sshd_config changes what it was asked for, both ways, and it
+// lookFar finds out on which addresses the server listens: GatewayPorts in its sshd_config changes what it was asked for, both ways, and it
 // does not say so (channels.c, channel_fwd_bind_addr).
 func (f *Forward) lookFar(ctx context.Context, link *Link, bound Endpoint) {
-	f.noteServer(ctx, link)
 	if bound.Path != "" {
 		return
 	}

@@ -96,6 +96,13 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 	if e.Path == "" && e.Port == 0 && time.Since(memory.lost) < keepPortFor {
 		e.Port = memory.port
 	}
+	// Known before there is a listener: it may be lost at any moment afterwards.
+	server := ProcessID{}
+	if conn := link.first(); conn != nil {
+		if id, err := conn.serverProcess(asking); err == nil {
+			server = id
+		}
+	}
 	l, err := link.Listen(asking, e, ListenOptions{Unlink: f.opts.Unlink || memory.held}) // what was held was ours
 	if err != nil {
 		return nil, err
@@ -109,7 +116,7 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 		bound.Host = "localhost"
 	}
 	f.mu.Lock()
-	f.bound, f.note = bound, ""
+	f.bound, f.note, f.server = bound, "", server
 	f.lastErr, f.lastAt = nil, time.Time{}
 	f.mu.Unlock()
 	f.setState(ForwardUp)

@@ -150,6 +150,43 @@ func TestKeeperLosses(t *testing.T) {
 	}
 }
 
+// A chain of hops is kept up as a whole, whichever of them is lost.
+func TestKeeperOverJump(t *testing.T) {
+	jump, first := testBox(t)
+	server, last := testBox(t)
+	relay, first := behindCutter(t, jump, first)
+	first.Alias = "bastion"
+	echo := echoServer(t)
+	p := runPool(t, PoolOptions{})
+	k, _ := keep(t, p, NewTarget([]Hop{first, last}))
+	for _, test := range []struct {
+		name string
+		lose func()
+	}{
+		{"nothing", nil},
+		{"the jump host's connections killed", func() { jump.KillConnections() }},
+		{"the last host's connections killed", func() { server.KillConnections() }},
+		{"a black hole before the jump host", func() { relay.BlackHole(); p.Probe("a sleep of 1h") }},
+	} {
+		link, err := k.Up(patient(t))
+		if err != nil {
+			t.Fatalf("before %s: %v", test.name, err)
+		}
+		if test.lose != nil {
+			test.lose()
+			select {
+			case <-link.Done():
+			case <-patient(t).Done():
+				t.Fatalf("%s: not noticed", test.name)
+			}
+			relay.Heal()
+		}
+		if err := echoes(patient(t), k, echo); err != nil {
+			t.Errorf("after %s: %v", test.name, err)
+		}
+	}
+}
+
 // The status of the pool says what its Keepers are at, and another's dial helps a Keeper that a person must help.
 func TestKeeperAndPool(t *testing.T) {
 	server, hop := testBox(t)

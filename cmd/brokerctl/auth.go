@@ -85,6 +85,23 @@ func (a *app) letIn(ctx context.Context, host string) (api.AuthResult, error) {
 	return r, err
 }
 
+// answering runs a call that asks nobody, and where a host wants a person, and one is at the terminal, runs it again once that has answered.
+func (a *app) answering(ctx context.Context, host string, call func() error) error {
+	err := call()
+	if !unasked(err) {
+		return err
+	}
+	tty := a.terminal()
+	if tty == nil {
+		return err
+	}
+	tty.Close()
+	if _, err := a.letIn(ctx, host); err != nil {
+		return err
+	}
+	return call()
+}
+
 // unasked tells the error of a host that asks what only a person can answer, or whose key only a person can accept.
 func unasked(err error) bool {
 	var e *api.Error

@@ -131,22 +131,37 @@ func validForward(cmd *cobra.Command, name string) error {
 }
 
 func (a *app) forward(ctx context.Context, req api.ForwardRequest) error {
+	var list []api.Forward
+	err := a.answering(ctx, req.Host, func() (err error) {
+		if list, err = a.addForwards(ctx, req); err != nil {
+			return err
+		}
+		for _, f := range list {
+			if f.Name == "" && f.Error != nil && unasked(f.Error) {
+				return f.Error
+			}
+		}
+		return nil
+	})
+	if err != nil && (len(list) == 0 || !unasked(err)) {
+		return err
+	}
+	return a.forwarded(list)
+}
+
+// addForwards asks the daemon for them.
+func (a *app) addForwards(ctx context.Context, req api.ForwardRequest) ([]api.Forward, error) {
 	p := a.startProgress("looking for brokerd")
 	defer p.stop()
 	c, err := a.connect(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer c.Close()
 	p.set("connecting to " + req.Host)
 	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
-	list, err := c.AddForwards(ctx, req)
-	p.stop()
-	if err != nil {
-		return err
-	}
-	return a.forwarded(list)
+	return c.AddForwards(ctx, req)
 }
 
 // forwarded reports what became of a request. The exit status is that of the first that is not kept.

@@ -41,12 +41,11 @@ func (a *app) named(cmd *cobra.Command, f *openFlags, args []string) error {
 	if !people {
 		timeout = hintTimeout
 	}
-	list, err := a.choices(ctx, look, timeout)
-	if people && unasked(err) { // the look asks nothing
-		if _, err = a.letIn(ctx, look.Host); err == nil {
-			list, err = a.choices(ctx, look, timeout)
-		}
-	}
+	var list []choice
+	err = a.answering(ctx, look.Host, func() (err error) {
+		list, err = a.choices(ctx, look, timeout)
+		return err
+	})
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

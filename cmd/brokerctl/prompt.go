@@ -34,13 +34,22 @@ type asking struct {
 	done     chan struct{}
 }
 
-// prompter returns nil where there is nobody to ask: no terminal, or none that shows what we say. close must be called.
-func (a *app) prompter(c *api.Client, p *progress, giveUp context.CancelCauseFunc) *prompter {
+// terminal opens the terminal of whoever runs the command; nil where there is nobody to ask: no terminal, or none that shows what we say.
+func (a *app) terminal() *os.File {
 	if !a.stderr.tty && !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil
 	}
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
+		return nil
+	}
+	return tty
+}
+
+// prompter returns nil where there is nobody to ask. close must be called.
+func (a *app) prompter(c *api.Client, p *progress, giveUp context.CancelCauseFunc) *prompter {
+	tty := a.terminal()
+	if tty == nil {
 		return nil
 	}
 	return &prompter{tty: tty, client: c, progress: p, giveUp: giveUp}

@@ -71,16 +71,19 @@ func parsePlace(s string) (target, error) {
 }
 
 func (a *app) ps(ctx context.Context, req api.ProcessesRequest) error {
-	p := a.startProgress("looking for brokerd")
-	defer p.stop()
-	c, err := a.connect(ctx)
-	if err != nil {
+	var list []api.Process
+	err := a.answering(ctx, req.Host, func() error {
+		p := a.startProgress("looking for brokerd")
+		defer p.stop()
+		c, err := a.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		p.set("looking at the processes of " + cmp.Or(req.Host, "this machine"))
+		list, err = processes(ctx, c, req)
 		return err
-	}
-	defer c.Close()
-	p.set("looking at the processes of " + cmp.Or(req.Host, "this machine"))
-	list, err := processes(ctx, c, req)
-	p.stop()
+	})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package sshserver
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 
 	"golang.org/x/crypto/ssh"
@@ -11,7 +12,7 @@ var errRefused = errors.New("refused")
 
 // authentication is what x/crypto needs to know of who gets in.
 func (s *Server) authentication() *ssh.ServerConfig {
-	c := &ssh.ServerConfig{ServerVersion: "SSH-2.0-debugbroker-test", MaxAuthTries: 6}
+	c := &ssh.ServerConfig{ServerVersion: "SSH-2.0-debugbroker-test", MaxAuthTries: cmp.Or(s.cfg.MaxAuthTries, 6)}
 	if s.cfg.Banner != "" {
 		c.BannerCallback = func(ssh.ConnMetadata) string { return s.cfg.Banner }
 	}

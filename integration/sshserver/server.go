@@ -48,6 +48,8 @@ type Config struct {
 	Keyboard func(ask ssh.KeyboardInteractiveChallenge) bool
 	// KeyThenKeyboard makes the key the first of two steps, of which Keyboard is the second.
 	KeyThenKeyboard bool
+	// MaxAuthTries is after how many failures the server hangs up; 0 is 6, as with sshd.
+	MaxAuthTries int
 	// Banner is shown before authentication.
 	Banner string
 	// Env is the environment of commands; nil is this process's own.
