@@ -215,6 +215,9 @@ func TestKeeperAndPool(t *testing.T) {
 	}
 	server.Stop()
 	eventually(t, "the Keeper waits", func() bool { return state() == LinkWaiting })
+	if s, _ := p.Status(target.Key()); !errors.Is(s.Err, ErrUnreachable) && !errors.Is(s.Err, ErrLinkLost) {
+		t.Errorf("Status = %+v", s)
+	}
 	server.Start()
 	k.Retry()
 	if _, err := k.Up(patient(t)); err != nil {
