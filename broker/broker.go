@@ -66,7 +66,6 @@ func New(o Options) *Broker {
 		b.events.add("", "needs-auth", hostLabel(name)+" needs a person (brokerctl auth "+name+"): "+err.Error())
 	})
 	o.Hosts.forwardsAgent = o.Config.ForwardsAgent
-	o.Hosts.keepsForwards = o.Config.KeepsSSHForwards
 	o.Hosts.WhenAuthenticated(b.ledger.welcome)
 	o.Hosts.WhenAuthenticated(b.forwards.retry)
 	return b

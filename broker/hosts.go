@@ -20,8 +20,6 @@ type Hosts struct {
 	local    func() tunnel.Host
 	// forwardsAgent tells, by name, whether programs on a host may use the user's agent. It is set before requests come.
 	forwardsAgent func(name string) bool
-	// keepsForwards tells whether the forwards of a host's ssh configuration are kept. It is set before requests come.
-	keepsForwards func(name string) bool
 
 	mu     sync.Mutex
 	caller api.Caller               // the newest that came with a request
@@ -49,7 +47,7 @@ type knownFacts struct {
 // NewHosts joins a resolver and a pool. local returns a Host for this machine.
 func NewHosts(r *sshconfig.Resolver, p *tunnel.Pool, local func() tunnel.Host) *Hosts {
 	return &Hosts{
-		resolver: r, pool: p, local: local, forwardsAgent: func(string) bool { return false }, keepsForwards: func(string) bool { return false },
+		resolver: r, pool: p, local: local, forwardsAgent: func(string) bool { return false },
 		known: make(map[string]tunnel.Target), facts: make(map[string]knownFacts), noStreamLocal: make(map[string]bool),
 		needy: make(map[string]bool), needed: func(string, error) {},
 	}
@@ -103,9 +101,6 @@ func (h *Hosts) resolve(ctx context.Context, name string, own api.Caller) (targe
 	target, err = h.resolver.Resolve(ctx, name, environ(caller))
 	if err == nil && h.forwardsAgent(name) {
 		target = target.LendingAgent()
-	}
-	if err == nil && h.keepsForwards(name) {
-		target = target.KeepingForwards()
 	}
 	return target, caller, err
 }

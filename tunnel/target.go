@@ -141,21 +141,6 @@ func (t Target) LendingAgent() Target {
 	return NewTarget(hops)
 }
 
-// KeepingForwards is the target whose last hop's forwards are kept, for users who say so in a configuration of ours: there is nothing to
-// warn of.
-func (t Target) KeepingForwards() Target {
-	hops := t.Hops()
-	if len(hops) == 0 {
-		return t
-	}
-	last := &hops[len(hops)-1]
-	last.Warnings = slices.DeleteFunc(last.Warnings, func(w string) bool {
-		option, _, _ := strings.Cut(w, " ")
-		return slices.Contains([]string{"LocalForward", "RemoteForward", "DynamicForward"}, option)
-	})
-	return NewTarget(hops)
-}
-
 // Key names the target in the pool: two targets have the same key where one connection serves both. It begins with what a
 // person would recognise (user@host:port, nearest hop last) and ends in a digest of all that shapes the connection.
 func (t Target) Key() string { return t.key }

@@ -116,10 +116,7 @@ func TestWarnings(t *testing.T) {
 		{"ForwardAgent yes\n", []string{"ForwardAgent is not honoured: an agent is forwarded to hosts with forward_agent = true in our configuration"}},
 		{"StrictHostKeyChecking no\n", []string{"StrictHostKeyChecking no accepts unknown host keys only: one that has changed, or is revoked, is refused"}},
 		{"StrictHostKeyChecking accept-new\nKnownHostsCommand /bin/x\nRevokedHostKeys /x\nControlPath /tmp/%C\n", nil},
-		{"LocalForward 80 x:80\n", []string{"LocalForward is not honoured: forwards of ssh's configuration are kept for hosts with ssh_forwards = true in ours"}},
-		{"LocalForward /tmp/a x:80\n", []string{"LocalForward is not honoured: forwards of ssh's configuration are kept for hosts with ssh_forwards = true in ours"}},
-		{"DynamicForward 1080\n", []string{"DynamicForward is not honoured: forwards of ssh's configuration are kept for hosts with ssh_forwards = true in ours"}},
-		{"RemoteForward 80 x:80\n", []string{"RemoteForward is not honoured: forwards of ssh's configuration are kept for hosts with ssh_forwards = true in ours"}},
+		{"LocalForward 80 x:80\nLocalForward /tmp/a x:80\nDynamicForward 1080\nRemoteForward 80 x:80\n", nil}, // made when asked for
 		{"RemoteCommand top\n", []string{"RemoteCommand is not honoured"}},
 		{"SendEnv FOO\nSetEnv A=b\n", []string{"SendEnv is not honoured"}},
 		{"BindAddress 127.0.0.1\nRekeyLimit 1G\nHostKeyAlgorithms ssh-ed25519\nCASignatureAlgorithms ssh-ed25519\n", nil},

@@ -41,20 +41,6 @@ var tuning = []struct{ name, say string }{
 // usualTuning is what the options of tuning are where ssh is not there to say it.
 var usualTuning = map[string]string{"checkhostip": "no", "gssapiauthentication": "no", "requiredrsasize": "1024", "securitykeyprovider": "internal"}
 
-// elsewhere are fields of a Hop that a session does not obey: its forwards are kept by themselves, where our own configuration says so.
-var elsewhere = []struct {
-	say string
-	set func(*tunnel.Hop) bool
-}{
-	{"LocalForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardLocal) }},
-	{"RemoteForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardRemote) }},
-	{"DynamicForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardSocks) }},
-}
-
-func forwarded(h *tunnel.Hop, kind tunnel.ForwardKind) bool {
-	return slices.ContainsFunc(h.Forwards, func(f tunnel.ForwardSpec) bool { return f.Kind == kind })
-}
-
 // warnings tells in words what of the settings is not honoured.
 func warnings(hop *tunnel.Hop, values settings, base *baseline) []string {
 	var list []string
@@ -63,11 +49,6 @@ func warnings(hop *tunnel.Hop, values settings, base *baseline) []string {
 	}
 	if hop.ForwardAgent != "" {
 		list = append(list, "ForwardAgent is not honoured: an agent is forwarded to hosts with forward_agent = true in our configuration")
-	}
-	for _, field := range elsewhere {
-		if field.set(hop) {
-			list = append(list, field.say+" is not honoured: forwards of ssh's configuration are kept for hosts with ssh_forwards = true in ours")
-		}
 	}
 	for _, option := range notHonoured {
 		if slices.ContainsFunc(values[option.name], func(v string) bool { return !slices.Contains(option.idle, yesNo(v)) }) {
