@@ -113,7 +113,7 @@ func TestWarnings(t *testing.T) {
 		{"ProxyCommand nc %h %p\n", nil},
 		{"ProxyCommand none\n", nil},
 		{"CertificateFile ~/c\nPreferredAuthentications password\nPubkeyAcceptedAlgorithms ssh-ed25519\nPubkeyAuthentication no\n", nil},
-		{"ForwardAgent yes\n", []string{"ForwardAgent is not honoured: no agent is forwarded because ssh's configuration asks for it"}},
+		{"ForwardAgent yes\n", []string{"ForwardAgent is not honoured: an agent is forwarded only where brokerd's configuration has forward_agent = true for the host"}},
 		{"StrictHostKeyChecking no\n", []string{"StrictHostKeyChecking no accepts unknown host keys only: one that has changed, or is revoked, is refused"}},
 		{"StrictHostKeyChecking accept-new\nKnownHostsCommand /bin/x\nRevokedHostKeys /x\nControlPath /tmp/%C\n", nil},
 		{"LocalForward 80 x:80\nLocalForward /tmp/a x:80\nDynamicForward 1080\nRemoteForward 80 x:80\n", nil}, // made when asked for

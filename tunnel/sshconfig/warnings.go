@@ -48,7 +48,7 @@ func warnings(hop *tunnel.Hop, values settings, base *baseline) []string {
 		list = append(list, "StrictHostKeyChecking no accepts unknown host keys only: one that has changed, or is revoked, is refused")
 	}
 	if hop.ForwardAgent != "" {
-		list = append(list, "ForwardAgent is not honoured: no agent is forwarded because ssh's configuration asks for it")
+		list = append(list, "ForwardAgent is not honoured: an agent is forwarded only where brokerd's configuration has forward_agent = true for the host")
 	}
 	for _, option := range notHonoured {
 		if slices.ContainsFunc(values[option.name], func(v string) bool { return !slices.Contains(option.idle, yesNo(v)) }) {
