@@ -20,7 +20,6 @@ type Conn struct {
 	via  *Conn // the connection to the hop before, ours alone; nil where wire is a socket
 	// master is the ControlPath of the ssh whose connection this is; "" where it is ours.
 	master string
-	slot   sync.Mutex // with a master: held while a session is opened, or is there for a Ping
 
 	how string // by what the server was convinced that it is us: "the key /home/me/.ssh/id_ed25519 and keyboard-interactive"
 
@@ -142,7 +141,11 @@ func (c *Conn) Dial(ctx context.Context, network, address string) (net.Conn, err
 		return opened{channel, requests}, err
 	}, func(o opened) { _ = o.channel.Close(); ssh.DiscardRequests(o.requests) })
 	if err != nil {
-		return nil, fmt.Errorf("dial %s from %s: %w", address, c.hop.name(), classifyOpen(network, err))
+		err = classifyOpen(network, err)
+		if c.master != "" && network == "unix" && errors.Is(err, ErrFarDial) {
+			err = hinted(err, masterUnixHint)
+		}
+		return nil, wrapHinted(fmt.Sprintf("dial %s from %s", address, c.hop.name()), err)
 	}
 	return newStream(c, ch.channel, ch.requests, network, address), nil
 }

@@ -29,6 +29,7 @@ type fakeDaemon struct {
 	quit chan struct{} // closed by /stop
 	// hangClose, where it is set, keeps a close waiting until it is closed.
 	hangClose chan struct{}
+	answers   chan string // ID=ANSWER
 
 	mu       sync.Mutex
 	sessions []api.Session
@@ -45,7 +46,7 @@ type fakeDaemon struct {
 const evil = "\x1b]0;owned\a\x1b[2J\u009b31mred\u202egnp\r\nnext\tline"
 
 func newFake(info api.DaemonInfo) *fakeDaemon {
-	return &fakeDaemon{info: info, quit: make(chan struct{}), changed: make(chan struct{})}
+	return &fakeDaemon{info: info, quit: make(chan struct{}), answers: make(chan string), changed: make(chan struct{})}
 }
 
 // listen serves until the returned function is called.
@@ -75,6 +76,7 @@ func (f *fakeDaemon) serve(l net.Listener) (stop func()) {
 		"POST /v1/processes":             f.processes,
 		"POST /v1/doctor":                f.doctor,
 		"POST /v1/auth":                  f.auth,
+		"POST /v1/prompts/{id}":          f.answerPrompt,
 		"POST /v1/stop":                  f.stop,
 	} {
 		mux.HandleFunc(pattern, f.checked(h))
@@ -408,11 +410,45 @@ func (f *fakeDaemon) doctor(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// auth is asked by nobody here: a host that wants a person is an error.
+// answerPrompt takes an answer in.
+func (f *fakeDaemon) answerPrompt(w http.ResponseWriter, r *http.Request) {
+	var a api.PromptAnswer
+	json.NewDecoder(r.Body).Decode(&a)
+	f.answers <- r.PathValue("id") + "=" + a.Answer
+	answer(w, struct{}{})
+}
+
+// nextAnswer waits for one as long as the request does.
+func (f *fakeDaemon) nextAnswer(r *http.Request) string {
+	select {
+	case a := <-f.answers:
+		return a
+	case <-r.Context().Done():
+		return ""
+	}
+}
+
+// auth asks two questions, shown and not, where the host is "asks", and takes one back where it is "forgets".
 func (f *fakeDaemon) auth(w http.ResponseWriter, r *http.Request) {
 	var req api.AuthRequest
 	json.NewDecoder(r.Body).Decode(&req)
 	answer(w, api.AuthEvent{Progress: "connecting to " + req.Host})
+	if req.Host == "asks" || req.Host == "forgets" {
+		prompt := api.Prompt{ID: "p1", Host: evil, Kind: "code", Note: evil + "\n" + evil, Text: evil + "?", Echo: true}
+		answer(w, api.AuthEvent{Prompt: &prompt})
+		by := "nothing"
+		if req.Host == "asks" {
+			by = f.nextAnswer(r)
+			prompt.ID, prompt.Echo = "p2", false
+			answer(w, api.AuthEvent{Prompt: &prompt})
+			by += " " + f.nextAnswer(r)
+		} else {
+			f.nextAnswer(r) // the test's
+			answer(w, api.AuthEvent{Withdrawn: "p1"})
+		}
+		answer(w, api.AuthEvent{Result: &api.AuthResult{Host: req.Host, User: "me", By: by}})
+		return
+	}
 	if e := (&api.Error{Code: api.Code(req.Host), Message: "it is " + req.Host, Hint: "do " + req.Host}); knownCode(e.Code) {
 		answer(w, api.AuthEvent{Error: e})
 		return
