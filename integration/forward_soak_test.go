@@ -21,6 +21,7 @@ import (
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 	"github.com/debugbroker/debugbroker/integration/cutter"
+	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
@@ -50,9 +51,7 @@ type soakForward struct {
 // TestForwardsSoak: a thousand faults at random on ten hosts at once, and each time the forwards work again, byte by byte. In the end all
 // are there on their ports, and the daemon has neither more goroutines nor more files open than before.
 func TestForwardsSoak(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes minutes")
-	}
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	echo := soakEcho(t)
@@ -134,7 +133,9 @@ func (h *soakHost) forward(t *testing.T, b *brokertest.Broker, echo int) {
 	sock := filepath.Join(h.server.TempDir(), "echo.sock")
 	soakUnixEcho(t, sock)
 	for _, spec := range [][]string{
-		{"-L", "127.0.0.1:0:" + target}, {"-L", "127.0.0.1:0:" + sock}, {"-D", "127.0.0.1:0"}, {"-R", "127.0.0.1:0:" + target},
+		{"-L", "127.0.0.1:0:" + target}, {"-L", "127.0.0.1:0:" + sock}, {"-D", "127.0.0.1:0"},
+		// Without a link sshd does not listen, and any connection of the machine may get a port of those that port 0 takes.
+		{"-R", fmt.Sprintf("127.0.0.1:%d:%s", freeport.On127(t), target)},
 	} {
 		got := brokertest.JSON[[]api.Forward](b, "forward", h.alias, spec[0], spec[1], "--name", h.alias+spec[0])
 		if len(got) != 1 || got[0].State != api.ForwardUp {
