@@ -75,8 +75,8 @@ func (m *forwards) takeSSHForwards(ctx context.Context) {
 	var names []string
 	patterns := false
 	for _, h := range m.config.Hosts {
-		patterns = patterns || h.SSHForwards && h.Pattern()
-		if h.SSHForwards && !h.Pattern() {
+		patterns = patterns || h.Pattern()
+		if !h.Pattern() && m.config.KeepsSSHForwards(h.Match) {
 			names = append(names, h.Match)
 		}
 	}

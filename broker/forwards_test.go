@@ -404,10 +404,11 @@ func TestForwardRestart(t *testing.T) {
 func TestForwardsOfConfigurations(t *testing.T) {
 	bubble(t, func(t *testing.T, r *forwardRig) {
 		r.must(request("local 5432:db:5432"))
+		yes := true
 		r.cfg.Forwards = []configs.Forward{
 			{Host: "web1", Local: "5432:db:5432", Name: "same"}, {Host: "web1", Socks: "1080", Name: "proxy", SameUser: true}, {Host: "db", Remote: "9:a:9"},
 		}
-		r.cfg.Hosts = []configs.Host{{Match: "web*", SSHForwards: true}, {Match: "only", SSHForwards: true}, {Match: "db"}}
+		r.cfg.Hosts = []configs.Host{{Match: "web*", SSHForwards: &yes}, {Match: "only", SSHForwards: &yes}, {Match: "db"}}
 		hop := func(port int) tunnel.Hop {
 			return tunnel.Hop{Forwards: []tunnel.ForwardSpec{{Kind: tunnel.ForwardLocal, Listen: tunnel.Endpoint{Port: port}, Target: tunnel.Endpoint{Host: "a", Port: 1}}}}
 		}

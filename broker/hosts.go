@@ -169,7 +169,7 @@ func (h *Hosts) Link(name string) *api.Link {
 	if !ok {
 		return &api.Link{State: "down"}
 	}
-	return &api.Link{State: st.State, RTT: float64(st.RTT.Microseconds()) / 1000, Reconnects: st.Reconnects}
+	return &api.Link{State: st.State, RTT: float64(st.RTT.Microseconds()) / 1000, Reconnects: st.Reconnects, Error: asAPI(st.Err)}
 }
 
 // Names lists the concrete hosts of the ssh configuration. It runs no `ssh -G`: that takes time, and may run programs of the user's.

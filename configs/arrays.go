@@ -117,14 +117,24 @@ func arrayOf(key string) (array, bool) {
 	return all[i], true
 }
 
-// KeepsSSHForwards tells whether the forwards of a host's ssh configuration are wanted: the first [[host]] that matches and asks for them.
+// KeepsSSHForwards tells whether the forwards of a host's ssh configuration are wanted.
 func (c Config) KeepsSSHForwards(host string) bool {
-	return slices.ContainsFunc(c.Hosts, func(h Host) bool { return h.SSHForwards && h.Matches(host) })
+	return c.first(host, func(h Host) *bool { return h.SSHForwards })
 }
 
-// ForwardsAgent tells whether programs on a host may use the user's ssh-agent: some [[host]] that matches says so.
+// ForwardsAgent tells whether commands on a host may use the user's ssh-agent.
 func (c Config) ForwardsAgent(host string) bool {
-	return slices.ContainsFunc(c.Hosts, func(h Host) bool { return h.ForwardAgent && h.Matches(host) })
+	return c.first(host, func(h Host) *bool { return h.ForwardAgent })
+}
+
+// first is what the first [[host]] says that matches and sets an option.
+func (c Config) first(host string, option func(Host) *bool) bool {
+	for _, h := range c.Hosts {
+		if v := option(h); v != nil && h.Matches(host) {
+			return *v
+		}
+	}
+	return false
 }
 
 // Matches tells whether a host's name, without the user before it, is meant. Letters are as they are: names in an ssh configuration are

@@ -32,12 +32,13 @@ type Forward struct {
 
 // Host is a [[host]]: what holds for the hosts whose names match.
 type Host struct {
-	Line        int    // as in Forward
-	Match       string // a name as the user says it to ssh, or a pattern with * and ?
-	SSHForwards bool   // the forwards of its ssh configuration are kept
+	Line  int    // as in Forward
+	Match string // a name as the user says it to ssh, or a pattern with * and ?
+	// Of the options the first that a matching Host sets counts, as in ssh's configuration; nil is not set.
+	SSHForwards *bool // the forwards of its ssh configuration are kept
 	// ForwardAgent lets programs there use the user's ssh-agent. Whoever rules such a host can sign with the user's keys as long as the link is
 	// up, so no ssh configuration is obeyed in this.
-	ForwardAgent bool
+	ForwardAgent *bool
 }
 
 // Session holds the limits of sessions.

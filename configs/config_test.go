@@ -50,6 +50,7 @@ func TestFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, problems := parse(data, "/h")
+	yes := true
 	want := Config{
 		SSHConfig: "/h/.ssh/config",
 		Brokerd:   "/usr/local/bin/brokerd",
@@ -64,7 +65,7 @@ func TestFull(t *testing.T) {
 			{Line: 50, Host: "web1", Remote: "9000:localhost:3000"},
 			{Line: 54, Host: "web1", Socks: "1080"},
 		},
-		Hosts: []Host{{Line: 59, Match: "web*", SSHForwards: true, ForwardAgent: true}},
+		Hosts: []Host{{Line: 59, Match: "web*", SSHForwards: &yes, ForwardAgent: &yes}},
 	}
 	if len(problems) > 0 || !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, %v", p, problems)
@@ -194,30 +195,25 @@ func TestValidate(t *testing.T) {
 func TestValidateArrays(t *testing.T) {
 	c := Default()
 	c.Forwards = []Forward{{Host: "web1", Local: "1:a:1"}, {Host: "web1"}, {Local: "1:a:1", Name: "a b"}}
-	c.Hosts = []Host{{Match: "a b"}, {SSHForwards: true}}
+	c.Hosts = []Host{{Match: "a b"}, {SSHForwards: new(bool)}}
 	var e *Error
 	if err := c.Validate(); !errors.As(err, &e) || len(e.Problems) != 5 {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestHostMatches(t *testing.T) {
-	c := Config{Hosts: []Host{{Match: "web*"}, {Match: "web?", SSHForwards: true}, {Match: "db", SSHForwards: true}}}
-	for host, want := range map[string]bool{"web1": true, "me@web1": true, "web10": false, "db": true, "db1": false, "xdb": false, "": false} {
+// TestHostOptions: the first that matches and says something counts.
+func TestHostOptions(t *testing.T) {
+	yes, no := true, false
+	c := Config{Hosts: []Host{
+		{Match: "web*"}, {Match: "web9", SSHForwards: &no}, {Match: "web?", SSHForwards: &yes}, {Match: "db", SSHForwards: &yes, ForwardAgent: &yes},
+	}}
+	for host, want := range map[string]bool{"web1": true, "web9": false, "me@web1": true, "web10": false, "db": true, "db1": false, "xdb": false, "": false} {
 		if got := c.KeepsSSHForwards(host); got != want {
 			t.Errorf("%q: %v", host, got)
 		}
-		if c.ForwardsAgent(host) {
-			t.Errorf("%q: an agent that nobody asked for", host)
-		}
-	}
-}
-
-func TestForwardsAgent(t *testing.T) {
-	c := Config{Hosts: []Host{{Match: "web*", SSHForwards: true}, {Match: "web1", ForwardAgent: true}}}
-	for host, want := range map[string]bool{"web1": true, "deploy@web1": true, "web2": false, "web10": false, "": false} {
-		if got := c.ForwardsAgent(host); got != want {
-			t.Errorf("%q: %v", host, got)
+		if got := c.ForwardsAgent(host); got != (host == "db") {
+			t.Errorf("the agent for %q: %v", host, got)
 		}
 	}
 }

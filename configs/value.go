@@ -23,6 +23,13 @@ func (p *parser) set(f field, n *unstable.Node) {
 			return
 		}
 		*target = string(n.Data) == "true"
+	case **bool:
+		if n.Kind != unstable.Bool {
+			p.add(f.key, "want true or false, not %s", article(n.Kind))
+			return
+		}
+		v := string(n.Data) == "true"
+		*target = &v
 	case *[]string:
 		if n.Kind != unstable.Array {
 			p.add(f.key, `want a list like ["/usr/bin/python3"], not %s`, article(n.Kind))

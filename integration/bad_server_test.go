@@ -86,12 +86,12 @@ func TestOptionsNotHonoured(t *testing.T) {
 	t.Parallel()
 	python := tools.Need(t, tools.Python)
 	s := newStation(t, sshd.Options{}, "")
-	s.sshd.AddHost("odd", "ForwardAgent yes", "LocalForward 127.0.0.1:1 127.0.0.1:2", "Ciphers aes128-ctr", "StrictHostKeyChecking no")
+	s.sshd.AddHost("odd", "ForwardAgent yes", "Compression yes", "Ciphers aes128-ctr", "StrictHostKeyChecking no")
 	s.clean(t)
 	r := s.OK("open", "odd:python", "--interpreter", python, "--", programs.Path(t, "python/ticker.py"))
 	id := sessions(t, s, false)[0].ID
 	shown := s.OK("show", id).Stdout
-	for _, option := range []string{"ForwardAgent", "LocalForward", "StrictHostKeyChecking"} {
+	for _, option := range []string{"ForwardAgent", "Compression", "StrictHostKeyChecking"} {
 		for where, text := range map[string]string{"open": r.Stderr, "show": shown} {
 			if !strings.Contains(text, option) {
 				t.Errorf("%s does not tell of %s:\n%s", where, option, text)

@@ -14,6 +14,7 @@ import (
 
 // sshd that takes one login at a time gets five, for links that have nothing to do with each other.
 func TestBusyServer(t *testing.T) {
+	t.Parallel()
 	server, hop := testBox(t, "MaxStartups 1:100:1")
 	p := runPool(t, PoolOptions{})
 	// One that has connected and says nothing keeps all others out.

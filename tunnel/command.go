@@ -47,7 +47,7 @@ func (c *Conn) exec(ctx context.Context, line string, onEnd func(opened bool)) (
 	var began atomic.Bool
 	cmd, err := await(ctx, c, func() (*command, error) {
 		began.Store(true)
-		channel, requests, err := c.openSession()
+		channel, requests, err := c.ssh.OpenChannel("session", nil)
 		if err != nil {
 			end(false)
 			var refused *ssh.OpenChannelError
@@ -70,7 +70,11 @@ func (c *Conn) exec(ctx context.Context, line string, onEnd func(opened bool)) (
 			}
 		}
 		ok, err := channel.SendRequest("exec", true, ssh.Marshal(&struct{ Line string }{line}))
+		var refused *ssh.OpenChannelError // by a ControlMaster, which opens the session now
 		switch {
+		case errors.As(err, &refused):
+			_ = channel.Close()
+			return nil, fmt.Errorf("%w: %s", errSessionRefused, quoteRemote(refused.Message))
 		case err != nil:
 			_ = channel.Close()
 			return nil, err
@@ -84,15 +88,6 @@ func (c *Conn) exec(ctx context.Context, line string, onEnd func(opened bool)) (
 		end(false)
 	}
 	return cmd, err
-}
-
-// openSession opens a command channel.
-func (c *Conn) openSession() (ssh.Channel, <-chan *ssh.Request, error) {
-	if c.master != "" {
-		c.slot.Lock()
-		defer c.slot.Unlock()
-	}
-	return c.ssh.OpenChannel("session", nil)
 }
 
 // serve answers what the server asks on the channel until it is closed, and notes how the command ended.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/crypto/ssh"
@@ -20,7 +21,6 @@ type Conn struct {
 	via  *Conn // the connection to the hop before, ours alone; nil where wire is a socket
 	// master is the ControlPath of the ssh whose connection this is; "" where it is ours.
 	master string
-	slot   sync.Mutex // with a master: held while a session is opened, or is there for a Ping
 
 	how string // by what the server was convinced that it is us: "the key /home/me/.ssh/id_ed25519 and keyboard-interactive"
 
@@ -41,6 +41,8 @@ func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel,
 	c := &Conn{hop: hop, ssh: newTurns(client), wire: w, done: make(chan struct{}), ping: pinger{answered: make(chan struct{})},
 		served: servedBy{turn: make(chan struct{}, 1)}}
 	c.far.log = log.With("host", hop.name())
+	seal := c.seal
+	w.seal.Store(&seal)
 	// x/crypto has one read loop for all: a queue that nobody serves stops every channel.
 	c.group.spawn(func() { ssh.DiscardRequests(requests) })
 	c.group.spawn(func() { c.serveChannels(channels) })
@@ -53,6 +55,28 @@ func newConn(hop *Hop, w *wire, client ssh.Conn, channels <-chan ssh.NewChannel,
 		close(c.done)
 	})
 	return c
+}
+
+// sealWait bounds what a reader waits for a seal: only a lock that is held for ever could make it that long.
+const sealWait = time.Second
+
+// seal makes x/crypto refuse to send. Its mux.openChannel waits for ever for an answer where it adds its channel after the reading loop has let
+// go of all, and can still send its request: handshakeTransport.writePacket swallows the error of the first write that fails, and only the
+// next one is told. So here that first one is spent, before the reading loop hears of the end.
+func (c *Conn) seal() {
+	spent := make(chan struct{})
+	if !c.group.spawn(func() {
+		defer close(spent)
+		_, _, _ = c.ssh.Conn.SendRequest("keepalive@openssh.com", false, nil)
+	}) {
+		return
+	}
+	timer := time.NewTimer(sealWait)
+	defer timer.Stop()
+	select {
+	case <-spent:
+	case <-timer.C:
+	}
 }
 
 // Done is closed when the connection has ended, whoever ended it.
@@ -142,7 +166,11 @@ func (c *Conn) Dial(ctx context.Context, network, address string) (net.Conn, err
 		return opened{channel, requests}, err
 	}, func(o opened) { _ = o.channel.Close(); ssh.DiscardRequests(o.requests) })
 	if err != nil {
-		return nil, fmt.Errorf("dial %s from %s: %w", address, c.hop.name(), classifyOpen(network, err))
+		err = classifyOpen(network, err)
+		if c.master != "" && network == "unix" && errors.Is(err, ErrFarDial) {
+			err = hinted(err, masterUnixHint)
+		}
+		return nil, wrapHinted(fmt.Sprintf("dial %s from %s", address, c.hop.name()), err)
 	}
 	return newStream(c, ch.channel, ch.requests, network, address), nil
 }

@@ -20,31 +20,23 @@ import (
 // not waited for.
 const masterTimeout = 5 * time.Second
 
-// masterPingChannel is the type of channel by which Ping asks for an answer over a master, with Conn.slot held. Such a connection takes no global request
-// for that (channels.c, channel_proxy_downstream), and it never forgets a channel that the server refused, so that this is to be one that is not.
-const masterPingChannel = "session"
+// masterUnixHint is for sockets on the far side: OpenSSH takes them for ssh -W, which is what a master does for us, since 9.4.
+const masterUnixHint = "is the socket there? If it is, the server forbids it (AllowStreamLocalForwarding), or the ControlMaster is an ssh older than 9.4, which reaches no sockets"
 
 // errNoMaster says that no ControlMaster is there, which is the usual case.
 var errNoMaster = errors.New("no ControlMaster there")
 
-// ride makes a Conn of the connection that an ssh of the user's has to the last hop (ControlMaster, ControlPath), in the proxy mode of OpenSSH's
-// PROTOCOL.mux: our channels are beside its own on one connection. It returns errNoMaster where there is none, and another error where there is
-// one that is not to be used.
+// ride makes a Conn of the connection that an ssh of the user's has to the last hop (ControlMaster, ControlPath). It returns errNoMaster where there is
+// none, and another error where there is one that is not to be used.
 func (a *attempt) ride(ctx context.Context, hop *Hop) (*Conn, error) {
 	if hop.ControlPath == "" {
 		return nil, errNoMaster
 	}
-	if err := controlSocket(hop.ControlPath); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, masterTimeout)
 	defer cancel()
-	nc, err := new(net.Dialer).DialContext(ctx, "unix", hop.ControlPath)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, errNoMaster // one that was killed leaves its socket behind
-	}
+	nc, err := dialMaster(ctx, hop.ControlPath)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", bare(err))
+		return nil, err
 	}
 	w := newWire(nc)
 	stop := context.AfterFunc(ctx, func() { _ = w.Close() })
@@ -63,20 +55,41 @@ func (a *attempt) ride(ctx context.Context, hop *Hop) (*Conn, error) {
 	return conn, nil
 }
 
+// dialMaster connects to a ControlMaster of ours.
+func dialMaster(ctx context.Context, path string) (*net.UnixConn, error) {
+	if err := controlSocket(path); err != nil {
+		return nil, err
+	}
+	nc, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, errNoMaster // one that was killed leaves its socket behind
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", bare(err))
+	}
+	creds, err := peercred.Get(nc)
+	if err == nil {
+		if uid, ok := creds.UserID(); !ok || uid != fmt.Sprint(os.Geteuid()) {
+			err = errors.New("another user serves it")
+		}
+	}
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	return nc.(*net.UnixConn), nil
+}
+
 // greetMaster says hello, and sees that the server behind the master is there.
 func greetMaster(ctx context.Context, hop *Hop, w *wire, log hclog.Logger) (*Conn, error) {
-	creds, err := peercred.Get(w.Conn)
+	master, err := newMasterConn(hop.ControlPath, w)
 	if err != nil {
-		return nil, fmt.Errorf("ask whose it is: %w", err)
+		return nil, spoken(bare(err))
 	}
-	if uid, ok := creds.UserID(); !ok || uid != fmt.Sprint(os.Geteuid()) {
-		return nil, errors.New("another user serves it")
-	}
-	client, channels, requests, err := ssh.NewControlClientConn(w)
-	if err != nil {
-		return nil, spoken(err)
-	}
-	conn := newConn(hop, w, client, channels, requests, log)
+	channels, requests := make(chan ssh.NewChannel), make(chan *ssh.Request)
+	close(channels) // a master passes on nothing that the server opens or asks for
+	close(requests)
+	conn := newConn(hop, w, master, channels, requests, log)
 	conn.master, conn.how = hop.ControlPath, "the ControlMaster at "+hop.ControlPath
 	if _, err := conn.Ping(ctx); err != nil {
 		_ = conn.Close()
@@ -113,8 +126,7 @@ func controlSocket(path string) error {
 	return nil
 }
 
-// ownRequests tells whether the connection passes on global requests and their answers. A ControlMaster hangs up at all but tcpip-forward, and does
-// not pass on the answer to that.
+// ownRequests tells whether the connection passes on global requests and their answers, which a ControlMaster does not.
 func (c *Conn) ownRequests() error {
 	if c.master == "" {
 		return nil
@@ -128,5 +140,5 @@ func (c *Conn) limits() []string {
 	if c.master == "" {
 		return nil
 	}
-	return []string{"reached over the ControlMaster at " + c.master + ": remote forwards are off, and commands beyond MaxSessions of its one connection wait for the end of others"}
+	return []string{"reached over the ControlMaster at " + c.master + ": remote forwards are off, an ssh older than 9.4 reaches no unix sockets, and commands beyond MaxSessions of its one connection wait for the end of others"}
 }

@@ -125,6 +125,10 @@ func (l connLook) tcp(ctx context.Context) error {
 // sftp asks for the subsystem and hangs up. Nothing of ours needs it.
 func (l connLook) sftp(ctx context.Context) error {
 	const check = "sftp"
+	if l.conn.master != "" {
+		l.ok(check, "", "not asked for over a ControlMaster")
+		return nil
+	}
 	ok, err := await(ctx, l.conn, func() (bool, error) {
 		channel, requests, err := l.freeSession(ctx)
 		if err != nil {
@@ -166,11 +170,11 @@ func (l connLook) sessions(ctx context.Context) error {
 	const check = "sessions"
 	var open []func()
 	var refused error
-	enough := probedSessions
 	if l.conn.master != "" {
-		enough = fewSessions // the user's own commands need theirs
+		l.ok(check, "", "not counted: the connection is shared with the ControlMaster's own")
+		return nil
 	}
-	for len(open) < enough && refused == nil {
+	for len(open) < probedSessions && refused == nil {
 		close, err := await(ctx, l.conn, func() (func(), error) {
 			channel, requests, err := l.conn.ssh.OpenChannel("session", nil)
 			if err != nil {

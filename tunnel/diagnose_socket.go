@@ -56,6 +56,8 @@ func (l connLook) socket(ctx context.Context) error {
 	case err == nil:
 		_ = conn.Close()
 		l.ok(check, "", "allowed")
+	case l.conn.master != "" && errors.Is(err, ErrFarDial):
+		l.ok(check, hintOf(err), "not over this ControlMaster")
 	case errors.Is(err, ErrFarDial), errors.Is(err, ErrForbidden):
 		l.exam.found(Finding{Check: check, Detail: "forbidden: a socket that is there cannot be reached", Hint: socketHint})
 	default:

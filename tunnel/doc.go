@@ -11,6 +11,10 @@
 // loss, which forwards do: it gets its Links from the Pool, one after the other. Wakes notices that the machine has slept or that its
 // network is another one, and has the Pool probe its Links.
 //
+// Where an ssh of the user's is a ControlMaster for the last hop, the Dialer goes over that instead (controlmaster.go): its masterConn is an ssh.Conn in
+// which each channel is a control connection and pipes of its own. Dropping it leaves the user's other sessions on the master alone. Such a Conn has no far
+// listeners, and a Link of it no further connections.
+//
 // Dialer.Diagnose goes the same way with the same code, and tells what it meets: a hopLook hears of each step (it is nil in a plain dial),
 // and a connLook tries on the last connection what the server allows. It shares nothing with the Pool.
 //
@@ -57,6 +61,7 @@
 //   - A shellHost has none of its own. A process has one, which waits for its channel's end, and two more for some seconds once its
 //     standard input has been closed. A talk has up to four (it writes, and reads two streams, bounded by a context), which end with
 //     the call, or, where the connection is silently dead, with it.
+//   - A masterConn has one for each channel that is open, beside what a Conn has.
 //   - localCarrier has one a child, which waits for it; the Host's Release waits for those.
 //
 // Whoever closes waits: Conn.Close, Link.Run and Pool.Run return when all of these have ended.

@@ -14,7 +14,7 @@ import (
 const (
 	// listenWait bounds the far side's answer to a request to listen.
 	listenWait = 15 * time.Second
-	// keepPortFor is how long a port that the far side chose is asked for again before another one will do. The sshd of a lost link holds it
+	// keepPortFor is how long a port that the far side chose may be refused before another one will do. The sshd of a lost link holds it
 	// until it notices the loss.
 	keepPortFor = time.Minute
 	// longestRetry is the longest pause between requests to listen.
@@ -23,9 +23,9 @@ const (
 
 // farPort is what a remote forward remembers from one link to the next.
 type farPort struct {
-	port int       // that the far side chose; 0 where it has not, or need not
-	held bool      // the far side has listened once
-	lost time.Time // when it last stopped to
+	port    int       // that the far side chose; 0 where it has not, or need not
+	held    bool      // the far side has listened once
+	refused time.Time // since when it does not give the port again; zero where it does, as far as is known
 }
 
 // serveRemote keeps a far listener up: on each link anew, and while the far side refuses, ever more rarely.
@@ -46,7 +46,7 @@ func (f *Forward) serveRemote(ctx context.Context) {
 		l, err := f.listenFar(ctx, link, &memory)
 		if err == nil {
 			pace.Reset()
-			f.serveFar(ctx, link, l, &memory)
+			f.serveFar(ctx, link, l)
 			continue
 		}
 		if ctx.Err() != nil {
@@ -93,7 +93,7 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 	asking, cancel := context.WithTimeout(ctx, listenWait)
 	defer cancel()
 	e := f.spec.Listen
-	if e.Path == "" && e.Port == 0 && time.Since(memory.lost) < keepPortFor {
+	if e.Path == "" && e.Port == 0 && (memory.refused.IsZero() || time.Since(memory.refused) < keepPortFor) {
 		e.Port = memory.port
 	}
 	// Known before there is a listener: it may be lost at any moment afterwards.
@@ -105,9 +105,12 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 	}
 	l, err := link.Listen(asking, e, ListenOptions{Unlink: f.opts.Unlink || memory.held}) // what was held was ours
 	if err != nil {
+		if errors.Is(err, ErrFarListen) && memory.refused.IsZero() {
+			memory.refused = time.Now()
+		}
 		return nil, err
 	}
-	memory.held = true
+	memory.held, memory.refused = true, time.Time{}
 	if f.spec.Listen.Port == 0 {
 		memory.port = l.Endpoint().Port
 	}
@@ -125,7 +128,7 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 }
 
 // serveFar serves a far listener until the link is lost, ctx ends, or a Restart.
-func (f *Forward) serveFar(ctx context.Context, link *Link, l *FarListener, memory *farPort) {
+func (f *Forward) serveFar(ctx context.Context, link *Link, l *FarListener) {
 	serving, cancel := context.WithCancel(ctx)
 	defer cancel()
 	restarted := f.group.spawn(func() {
@@ -151,7 +154,6 @@ func (f *Forward) serveFar(ctx context.Context, link *Link, l *FarListener, memo
 		defer cancel()
 		link.removeStaleFar(tidying, path)
 	}
-	memory.lost = time.Now()
 	if ctx.Err() == nil {
 		f.setState(ForwardWaiting)
 	}

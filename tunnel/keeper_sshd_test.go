@@ -111,9 +111,10 @@ func TestKeeperStorm(t *testing.T) {
 }
 
 func TestKeeperLosses(t *testing.T) {
+	t.Parallel()
 	server, hop := testBox(t)
 	relay, hop := behindCutter(t, server, hop)
-	hop.ServerAliveInterval, hop.ServerAliveCountMax = 300*time.Millisecond, 2
+	hop.ServerAliveInterval, hop.ServerAliveCountMax = time.Second, 3
 	echo := echoServer(t)
 	p := runPool(t, PoolOptions{})
 	target := NewTarget([]Hop{hop})
@@ -125,7 +126,7 @@ func TestKeeperLosses(t *testing.T) {
 		{"sshd's processes of the connection killed", func() { server.KillConnections() }},
 		{"reset", relay.Cut},
 		{"sshd restarted", func() { server.Stop(); server.Start() }},
-		{"black hole", func() { relay.BlackHole(); time.AfterFunc(3*time.Second, relay.Heal) }},
+		{"black hole", relay.BlackHole},
 	}
 	for _, test := range tests {
 		link, err := k.Up(patient(t))
@@ -141,6 +142,7 @@ func TestKeeperLosses(t *testing.T) {
 		case <-patient(t).Done():
 			t.Fatalf("%s: not noticed", test.name)
 		}
+		relay.Heal()
 		if err := echoes(patient(t), k, echo); err != nil {
 			t.Errorf("after %s: %v", test.name, err)
 		}
@@ -152,6 +154,7 @@ func TestKeeperLosses(t *testing.T) {
 
 // A chain of hops is kept up as a whole, whichever of them is lost.
 func TestKeeperOverJump(t *testing.T) {
+	t.Parallel()
 	jump, first := testBox(t)
 	server, last := testBox(t)
 	relay, first := behindCutter(t, jump, first)
@@ -189,6 +192,7 @@ func TestKeeperOverJump(t *testing.T) {
 
 // The status of the pool says what its Keepers are at, and another's dial helps a Keeper that a person must help.
 func TestKeeperAndPool(t *testing.T) {
+	t.Parallel()
 	server, hop := testBox(t)
 	known := hop.UserKnownHostsFiles[0]
 	line, err := os.ReadFile(known)
@@ -215,6 +219,9 @@ func TestKeeperAndPool(t *testing.T) {
 	}
 	server.Stop()
 	eventually(t, "the Keeper waits", func() bool { return state() == LinkWaiting })
+	if s, _ := p.Status(target.Key()); !errors.Is(s.Err, ErrUnreachable) && !errors.Is(s.Err, ErrLinkLost) {
+		t.Errorf("Status = %+v", s)
+	}
 	server.Start()
 	k.Retry()
 	if _, err := k.Up(patient(t)); err != nil {

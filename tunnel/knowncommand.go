@@ -47,11 +47,7 @@ func (k *hostKeys) askCommand(ctx context.Context, why string, key ssh.PublicKey
 	case err != nil:
 		return nil, errHostKey("the ssh configuration names this program; with it, no key is trusted as long as it fails", "%s %s: %w", name, argv[0], err)
 	}
-	lines := knownLines(out, name, k.name)
-	for i := range lines {
-		lines[i].command = true
-	}
-	return lines, nil
+	return knownLines(out, name, k.name), nil
 }
 
 // output runs a program and returns what it prints.

@@ -32,10 +32,9 @@ const (
 
 // knownLine is a line of a known_hosts file that is about the host in question.
 type knownLine struct {
-	mark    string // markCA, markRevoked, or "" where the key is the host's own
-	key     ssh.PublicKey
-	where   string // "file:line", for messages
-	command bool   // it is KnownHostsCommand's
+	mark  string // markCA, markRevoked, or "" where the key is the host's own
+	key   ssh.PublicKey
+	where string // "file:line", for messages
 }
 
 // knownLines reads the lines that are about host, as hostkeys_foreach_file in OpenSSH's hostfile.c does: a line that cannot be read (of a kind of

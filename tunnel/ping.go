@@ -67,7 +67,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 // askForLife sends a question unless one waits for its answer on each of the two ways. It returns false where the connection has ended.
 // Neither way has a time limit; both end with the connection.
 func (c *Conn) askForLife() bool {
-	var turn chan<- struct{} // nil is never ready: a ControlMaster hangs up at the request
+	var turn chan<- struct{} // nil is never ready: a ControlMaster passes on no request
 	if c.master == "" {
 		turn = c.ssh.turn
 	}
@@ -92,14 +92,8 @@ func (c *Conn) askForLife() bool {
 		return true
 	}
 	c.ping.opening = c.group.spawn(func() {
-		kind := pingChannel
-		if c.master != "" {
-			kind = masterPingChannel
-			c.slot.Lock()
-			defer c.slot.Unlock()
-		}
 		began := time.Now()
-		channel, requests, err := c.ssh.OpenChannel(kind, nil)
+		channel, requests, err := c.openForLife()
 		took := time.Since(began)
 		c.ping.mu.Lock()
 		c.ping.opening = false
@@ -109,11 +103,19 @@ func (c *Conn) askForLife() bool {
 			return // the connection has ended
 		}
 		c.ping.note(took)
-		if err == nil {
+		if channel != nil {
 			drained(channel, requests)
 		}
 	})
 	return c.ping.opening
+}
+
+// openForLife opens the channel that is to be answered; none is left open over a ControlMaster, which asks in its own way.
+func (c *Conn) openForLife() (ssh.Channel, <-chan *ssh.Request, error) {
+	if m, ok := c.ssh.Conn.(*masterConn); ok {
+		return nil, nil, m.ask()
+	}
+	return c.ssh.OpenChannel(pingChannel, nil)
 }
 
 func (p *pinger) note(rtt time.Duration) {

@@ -55,9 +55,10 @@ func answers(t *testing.T, c *Conn, n int) {
 
 // A request that the server never answers neither hides a dead connection nor makes a living one look dead.
 func TestPingPastAStuckRequest(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []sshserver.Fault{sshserver.HangGlobal, sshserver.NoFault} {
 		relay, hop := startFaulty(t, fault)
-		hop.ServerAliveInterval, hop.ServerAliveCountMax = 200*time.Millisecond, 2
+		hop.ServerAliveInterval, hop.ServerAliveCountMax = 500*time.Millisecond, 3
 		l := dialLink(t, hop)
 		conn := l.members[0].conn
 		stuck := make(chan error, 1)
@@ -72,7 +73,7 @@ func TestPingPastAStuckRequest(t *testing.T) {
 		} else {
 			stuck <- errors.New("none")
 		}
-		answers(t, conn, 10) // two missed ones would have ended it
+		answers(t, conn, 6) // three missed ones would have ended it
 		if err := l.Err(); err != nil {
 			t.Fatalf("%q: %v", fault, err)
 		}
@@ -96,6 +97,7 @@ func TestPingPastAStuckRequest(t *testing.T) {
 
 // sshd answers the opening of a channel that it does not know, and makes no fuss of it.
 func TestPingByChannel(t *testing.T) {
+	t.Parallel()
 	server, hop := testBox(t)
 	conn, err := (&Dialer{}).Dial(t.Context(), NewTarget([]Hop{hop}), Caller{}, nil)
 	if err != nil {
@@ -119,6 +121,7 @@ func TestPingByChannel(t *testing.T) {
 }
 
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	server, hop := testBox(t)
 	relay, hop := behindCutter(t, server, hop)
 	p := runPool(t, PoolOptions{})
@@ -157,6 +160,7 @@ func TestProbe(t *testing.T) {
 
 // A connection that is asked for over a dead link finds that out, and works once the host can be reached again.
 func TestKeeperDialOverADeadLink(t *testing.T) {
+	t.Parallel()
 	server, hop := testBox(t)
 	relay, hop := behindCutter(t, server, hop)
 	echo := echoServer(t)

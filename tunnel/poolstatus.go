@@ -19,7 +19,7 @@ type LinkStatus struct {
 	RTT        time.Duration // round trip, as last measured; 0 where none is
 	Reconnects int           // how often the link came up again after it was lost
 	Conns      int           // connections that the link has now
-	Err        error         // why there is none: where State is LinkWaiting or LinkNeedsAuth, or LinkConnecting after a loss
+	Err        error         // why there is none: where State is LinkWaiting or LinkNeedsAuth, and where it is LinkConnecting for a Keeper that had one
 	User       string        // as whom we are there; "" where the link is not up
 	// Auth is by what the far side was convinced of that: "password", "the key /home/me/.ssh/id_ed25519 and keyboard-interactive"; "" where the
 	// link is not up, or the far side asked for nothing.
@@ -56,10 +56,13 @@ func (p *Pool) Status(key string) (LinkStatus, bool) {
 	if link != nil {
 		status.RTT, status.Conns = link.RTT(), link.Conns()
 	}
-	if keeper != nil && status.State == LinkDown {
-		status.State = LinkConnecting // about to; a Keeper whose link has just ended says that it is up
-		if s := keeper.Status(); s.State != LinkUp {
-			status.State, status.Err = s.State, s.Err
+	if keeper != nil && status.State != LinkUp {
+		is := keeper.Status()
+		if is.State == LinkUp { // it has not heard yet of the link's end
+			is.State = LinkConnecting
+		}
+		if status.Err = is.Err; status.State == LinkDown {
+			status.State = is.State
 		}
 	}
 	if needs != nil && status.State == LinkDown {

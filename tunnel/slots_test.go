@@ -27,6 +27,7 @@ func fullLink(t *testing.T, err error) (l *Link, dials *atomic.Int32) {
 }
 
 func TestShortCommandsQueue(t *testing.T) {
+	t.Parallel()
 	l, dials := fullLink(t, classified(ErrAuth, fmt.Errorf("%w: the host asks for a password", ErrNeedsAuth)))
 	const commands = 20
 	var wg sync.WaitGroup
@@ -56,6 +57,7 @@ func TestShortCommandsQueue(t *testing.T) {
 }
 
 func TestNoRoom(t *testing.T) {
+	t.Parallel()
 	l, dials := fullLink(t, classified(ErrAuth, fmt.Errorf("%w: the host asks for a password", ErrNeedsAuth)))
 	long, err := l.exec(t.Context(), "cat")
 	if err != nil {
@@ -96,6 +98,7 @@ func TestNoRoom(t *testing.T) {
 
 // Who waits for room hears of the link's end.
 func TestQueueEndsWithTheLink(t *testing.T) {
+	t.Parallel()
 	l, _ := fullLink(t, ErrUnreachable)
 	long, err := l.exec(t.Context(), "cat")
 	if err != nil {

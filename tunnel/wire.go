@@ -10,9 +10,11 @@ import (
 // last heard and whether reading has failed, which tells a lost connection from a stream that the peer ended.
 type wire struct {
 	net.Conn
-	quick  func() // asks the system to acknowledge at once; nil where it cannot
-	first  firstWords
-	lost   func() // hears, maybe more than once, that no more can be read; nil where nobody wants to know
+	quick func() // asks the system to acknowledge at once; nil where it cannot
+	first firstWords
+	lost  func() // hears, maybe more than once, that no more can be read; nil where nobody wants to know
+	// seal ends all writing above us before whoever reads is told that no more can be read; nil where nothing is above yet.
+	seal   atomic.Pointer[func()]
 	born   time.Time
 	heard  atomic.Int64 // time of the last read, as time since born
 	closed atomic.Bool  // by us
@@ -81,12 +83,15 @@ func (w *wire) receive(p []byte) (int, error) {
 		if w.lost != nil {
 			w.lost()
 		}
+		if seal := w.seal.Swap(nil); seal != nil {
+			_ = w.SetWriteDeadline(time.Unix(1, 0)) // who writes already holds a lock that seal wants
+			(*seal)()
+		}
 	}
 	return n, err
 }
 
-// Write fails once reading has: x/crypto's mux.openChannel waits for ever where its request can still be sent after the reading loop has let go
-// of all channels.
+// Write fails once reading has.
 func (w *wire) Write(p []byte) (int, error) {
 	if w.failed.Load() {
 		return 0, net.ErrClosed

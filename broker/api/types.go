@@ -69,6 +69,7 @@ type Link struct {
 	RTT        float64 `json:"rtt_ms"`
 	Reconnects int     `json:"reconnects"`
 	Relay      bool    `json:"relay"`
+	Error      *Error  `json:"error,omitempty"` // why it is not up, where a try has failed
 }
 
 // OpenRequest asks for a session.

@@ -30,6 +30,10 @@ func (n *native) finish() {
 			delete(v, name)
 		}
 	}
+	if interval := v.get(rekeyInterval); interval != "" {
+		v["rekeylimit"] = []string{v.get("rekeylimit") + " " + interval}
+		delete(v, rekeyInterval)
+	}
 	if alias := v.get("hostkeyalias"); alias != "" {
 		v["hostkeyalias"] = []string{lower(alias)}
 	}

@@ -80,11 +80,14 @@ func (n *native) set(l configLine) string {
 	case formNames:
 		put(n.algorithms(name, arg))
 	case formRekey:
-		limit, ok := printRekey(l.args)
+		limit, interval, ok := printRekey(l.args)
 		if !ok {
 			return "it is not a number of bytes and a time"
 		}
 		put(limit)
+		if interval != "" && n.values.get(rekeyInterval) == "" { // each half counts where it is first said
+			n.values[rekeyInterval] = []string{interval}
+		}
 	case formKeys:
 		printed, ok := printKeys(l.args)
 		if !ok {
@@ -162,8 +165,11 @@ func printTime(arg string) (string, bool) {
 	return fmt.Sprint(d), ok
 }
 
-// printRekey prints the two numbers of RekeyLimit: bytes and seconds.
-func printRekey(args []string) (string, bool) {
+// rekeyInterval is the second half of RekeyLimit until finish puts the two together. It is no option's name.
+const rekeyInterval = "rekeylimit time"
+
+// printRekey prints the two halves of RekeyLimit: bytes, and seconds or "" where they are not said.
+func printRekey(args []string) (limit, interval string, ok bool) {
 	var bytes uint64
 	if args[0] != "default" {
 		text, unit := args[0], uint64(1)
@@ -172,18 +178,18 @@ func printRekey(args []string) (string, bool) {
 		}
 		n, err := strconv.ParseUint(text, 10, 63)
 		if err != nil || n > math.MaxInt64/unit || n > 0 && n*unit < 16 {
-			return "", false
+			return "", "", false
 		}
 		bytes = n * unit
 	}
-	seconds := 0
 	if len(args) > 1 && args[1] != "none" {
-		var ok bool
-		if seconds, ok = parseTime(args[1]); !ok {
-			return "", false
+		seconds, ok := parseTime(args[1])
+		if !ok {
+			return "", "", false
 		}
+		interval = fmt.Sprint(seconds)
 	}
-	return fmt.Sprint(bytes, seconds), true
+	return fmt.Sprint(bytes), interval, true
 }
 
 // printKeys prints AddKeysToAgent: a word, a time in seconds, or confirm and a time.

@@ -1,7 +1,9 @@
 package sshconfig
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -78,6 +80,11 @@ func TestNativeSaysWhatItLeavesOut(t *testing.T) {
 // What both readers can read, they read alike, in whatever order and below whatever conditions it stands.
 func TestNativeAgainstSSH(t *testing.T) {
 	pair := newPair(t, tools.Need(t, tools.SSH))
+	if os.Getenv("CI") != "" { // a change is judged by its own faults; new configurations are looked for elsewhere, and by the fuzz target
+		if err := flag.Set("rapid.seed", "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	line := rapid.SampledFrom([]string{
 		"HostName %h.example", "HostName other", "HostName WEB2", "HostName 127.1", "User bob", "User ann", "Port 2222", "Port=33", "IdentityFile ~/.ssh/k1",
 		"IdentityFile \"/a b/k2\"", "IdentityFile ${KEYS}/%r", "IdentitiesOnly yes", "IdentitiesOnly no", "IdentityAgent none", "IdentityAgent ~/%n.sock",

@@ -41,20 +41,6 @@ var tuning = []struct{ name, say string }{
 // usualTuning is what the options of tuning are where ssh is not there to say it.
 var usualTuning = map[string]string{"checkhostip": "no", "gssapiauthentication": "no", "requiredrsasize": "1024", "securitykeyprovider": "internal"}
 
-// pending are fields of a Hop that nothing obeys.
-var pending = []struct {
-	say string
-	set func(*tunnel.Hop) bool
-}{
-	{"LocalForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardLocal) }},
-	{"RemoteForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardRemote) }},
-	{"DynamicForward", func(h *tunnel.Hop) bool { return forwarded(h, tunnel.ForwardSocks) }},
-}
-
-func forwarded(h *tunnel.Hop, kind tunnel.ForwardKind) bool {
-	return slices.ContainsFunc(h.Forwards, func(f tunnel.ForwardSpec) bool { return f.Kind == kind })
-}
-
 // warnings tells in words what of the settings is not honoured.
 func warnings(hop *tunnel.Hop, values settings, base *baseline) []string {
 	var list []string
@@ -62,12 +48,7 @@ func warnings(hop *tunnel.Hop, values settings, base *baseline) []string {
 		list = append(list, "StrictHostKeyChecking no accepts unknown host keys only: one that has changed, or is revoked, is refused")
 	}
 	if hop.ForwardAgent != "" {
-		list = append(list, "ForwardAgent is not honoured: no agent is forwarded because ssh's configuration asks for it")
-	}
-	for _, field := range pending {
-		if field.set(hop) {
-			list = append(list, field.say+" is not honoured yet")
-		}
+		list = append(list, "ForwardAgent is not honoured: an agent is forwarded only where brokerd's configuration has forward_agent = true for the host")
 	}
 	for _, option := range notHonoured {
 		if slices.ContainsFunc(values[option.name], func(v string) bool { return !slices.Contains(option.idle, yesNo(v)) }) {
