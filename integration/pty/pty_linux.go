@@ -1,4 +1,3 @@
-// Package pty gives tests a terminal (pty(7)) and the person in front of it.
 package pty
 
 import (
