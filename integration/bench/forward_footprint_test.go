@@ -44,7 +44,7 @@ func benchFootprint(b *testing.B, r *report) {
 		for range footprintPerHost {
 			local := freeport.On127(b)
 			addrs = append(addrs, "127.0.0.1:"+strconv.Itoa(local))
-			watchers = append(watchers, start(b, []string{"AUTOSSH_GATETIME=0", "AUTOSSH_PORT=0"}, autossh, "-F", config, "-o", "BatchMode=yes",
+			watchers = append(watchers, start(b, autosshBest, autossh, "-F", config, "-o", "BatchMode=yes",
 				"-N", "-L", fmt.Sprintf("%d:127.0.0.1:%d", local, port), fmt.Sprintf("host%d", i)))
 		}
 	}

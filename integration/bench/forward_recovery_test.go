@@ -17,11 +17,11 @@ import (
 
 const (
 	recoveryCount = 7
-	// recoveryTimeout is how long one outage may take; what takes longer is an error.
-	recoveryTimeout = 2 * time.Minute
+	// recoveryTimeout is how long one outage may take; what takes longer counts as that long.
+	recoveryTimeout = 30 * time.Second
 	// A client tries anew so often, and gives one try so long.
 	tryEvery = 20 * time.Millisecond
-	tryFor   = 30 * time.Second
+	tryFor   = 10 * time.Second
 	// What both keep watch by: a silent peer is given up after some 4 s.
 	aliveInterval, aliveCount = 2, 2
 )
@@ -34,6 +34,10 @@ type lane struct {
 	addr   string
 	took   map[string]samples // by fault
 }
+
+// autosshBest is the best that autossh(1) offers: no monitoring port, since ssh watches by itself; no time that the first ssh must have lived;
+// and a short poll time, by which its pauses after an ssh that lived shortly are reckoned.
+var autosshBest = []string{"AUTOSSH_GATETIME=0", "AUTOSSH_PORT=0", "AUTOSSH_POLL=1"}
 
 var faults = []struct {
 	name   string
@@ -52,8 +56,7 @@ func benchRecovery(b *testing.B, r *report) {
 	lanes[0].addr = brokerForward(broker, sshd.Alias, port)
 	local := freeport.On127(b)
 	lanes[1].addr = "127.0.0.1:" + strconv.Itoa(local)
-	// The best that its manual offers: no monitoring port (ssh watches by itself), and no time that the first ssh must have lived.
-	start(b, []string{"AUTOSSH_GATETIME=0", "AUTOSSH_PORT=0"}, autossh, "-F", lanes[1].server.ConfigFile(), "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
+	start(b, autosshBest, autossh, "-F", lanes[1].server.ConfigFile(), "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
 		"-N", "-L", fmt.Sprintf("%d:127.0.0.1:%d", local, port), sshd.Alias)
 	for _, l := range lanes {
 		if _, err := recovered(b.Context(), l.addr); err != nil {
@@ -68,7 +71,8 @@ func benchRecovery(b *testing.B, r *report) {
 				f.happen(l)
 				took, err := recovered(b.Context(), l.addr)
 				if err != nil {
-					b.Fatalf("%s, %s: %v", l.name, f.name, err)
+					took = recoveryTimeout
+					r.note("%s gave no connection within %s after: %s", l.name, recoveryTimeout, f.name)
 				}
 				l.took[f.name] = append(l.took[f.name], took)
 			}
