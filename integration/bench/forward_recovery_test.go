@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 	"sync"
 	"testing"
@@ -99,20 +100,17 @@ func newLane(b testing.TB, name string) *lane {
 // recovered is how long it takes until a connection to an echo works. A try that hangs holds no later one up.
 func recovered(ctx context.Context, addr string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, recoveryTimeout)
-	defer cancel()
 	began := time.Now()
 	up := make(chan time.Duration, 1)
 	var tries sync.WaitGroup
-	defer tries.Wait()
+	defer func() { cancel(); tries.Wait() }()
 	tick := time.NewTicker(tryEvery)
 	defer tick.Stop()
 	for {
 		tries.Go(func() {
-			c, err := hello(addr, tryFor)
-			if err != nil {
+			if knock(ctx, addr) != nil {
 				return
 			}
-			c.Close()
 			select {
 			case up <- time.Since(began):
 			default:
@@ -126,4 +124,18 @@ func recovered(ctx context.Context, addr string) (time.Duration, error) {
 			return 0, ctx.Err()
 		}
 	}
+}
+
+// knock gets one byte to an echo and back.
+func knock(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	return echoed(c, []byte{1})
 }
