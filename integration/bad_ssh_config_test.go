@@ -30,8 +30,8 @@ func TestSSHConfigsThatSSHRefuses(t *testing.T) {
 		mode       os.FileMode
 		words      []string
 	}{
-		{"circle", "Include " + s.sshd.ConfigFile() + "\n", 0o600, []string{"Include does not end", "take the Include that leads back out of " + extra}},
-		{"itself", "Include " + extra + "\n", 0o600, []string{"Include does not end", extra + " includes " + extra}},
+		{"circle", "Include " + s.sshd.ConfigFile() + "\n", 0o600, []string{"the Includes do not end", "take the Include that leads back out of " + extra}},
+		{"itself", "Include " + extra + "\n", 0o600, []string{"the Includes do not end", extra + " includes " + extra}},
 		{"writable", "User mallory\n", 0o602, []string{"may be changed by others", "chmod go-w " + extra}},
 		{"option", "NoSuchOption yes\n", 0o600, []string{"line 1", "nosuchoption"}},
 		{"quote", "IdentityFile \"/a\n", 0o600, []string{"line 1", "invalid quotes"}},

@@ -23,7 +23,7 @@ const (
 // Why a file is not read, or not to its end.
 var (
 	// ErrInclude says that files Include each other in a circle, or too many or too deep.
-	ErrInclude = errors.New("Include does not end")
+	ErrInclude = errors.New("the Includes do not end")
 	// ErrPermissions says that others may write a file, or own it: ssh refuses it, since it can name commands to run.
 	ErrPermissions = errors.New("the ssh configuration may be changed by others")
 
