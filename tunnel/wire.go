@@ -24,6 +24,7 @@ type wire struct {
 	// x/crypto reads a packet of 32 KiB in four pieces. While much comes, more than it asks for is read at once; one reader has these.
 	ahead  *[]byte // of largeBuffers; nil while little comes
 	unread []byte  // the rest of what is in ahead
+	little bool    // what came last was less than a small buffer holds
 }
 
 // quickBelow is how much read at once says that a message has ended, and its sender may wait for the acknowledgement.
@@ -50,19 +51,15 @@ func (w *wire) Read(p []byte) (int, error) {
 			return n, err
 		}
 		n, err := w.receive(*w.ahead)
-		w.unread = (*w.ahead)[:n]
+		w.unread, w.little = (*w.ahead)[:n], n < smallBuffer
 		if err != nil && n == 0 {
 			return 0, err
 		}
 	}
 	n := copy(p, w.unread)
-	w.unread = w.unread[n:]
-	if len(w.unread) == 0 {
-		w.unread = nil
-		if n < smallBuffer {
-			largeBuffers.Put(w.ahead)
-			w.ahead = nil
-		}
+	if w.unread = w.unread[n:]; len(w.unread) == 0 && w.little {
+		largeBuffers.Put(w.ahead)
+		w.ahead, w.unread = nil, nil
 	}
 	return n, nil
 }
