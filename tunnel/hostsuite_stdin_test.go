@@ -179,6 +179,16 @@ func suiteStdinUnread(t *testing.T, h Host) {
 		}
 		await("over", flood(p))
 	})
+	// As one that has ended before its input could be opened, and whose lifeline has cleaned up.
+	t.Run("gone before it is opened", func(t *testing.T) {
+		t.Parallel()
+		ws := suiteDir(t, h)
+		p := startWithInput(t, h, ws, "/bin/sh", "-c", `rm -f "$1"/.in-*; sleep 1`, "sh", ws)
+		if exit, err := p.Wait(suiteContext(t)); err != nil || exit.Code != 0 {
+			t.Errorf("%v, %v", exit, err)
+		}
+		await("over", flood(p))
+	})
 	t.Run("no program", func(t *testing.T) {
 		t.Parallel()
 		ws := suiteDir(t, h)

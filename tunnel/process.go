@@ -29,6 +29,7 @@ type process struct {
 	id   ProcessID
 	t    *talk
 	in   *processInput // nil without Spec.Stdin
+	late bool          // its input was gone before it could be opened: it had ended
 	done chan struct{} // closed when exit and err are set
 	exit Exit
 	err  error
@@ -79,11 +80,15 @@ func (h *shellHost) start(ctx context.Context, spec Spec) (*process, error) {
 	p := &process{id: id, t: t, done: make(chan struct{})}
 	if spec.Stdin {
 		feed, err := h.feed(ctx, spec.Workspace, id.PID)
-		if err != nil {
+		switch {
+		case err == nil:
+			p.in = &processInput{feed: feed, to: feed.ch.Stdin(), p: p}
+		case errors.Is(err, errInputGone):
+			p.late = true
+		default:
 			t.ch.Close()
 			return nil, fmt.Errorf("open its input: %w", err)
 		}
-		p.in = &processInput{feed: feed, to: feed.ch.Stdin(), p: p}
 	}
 	go func() {
 		defer close(p.done)
@@ -92,6 +97,19 @@ func (h *shellHost) start(ctx context.Context, spec Spec) (*process, error) {
 			p.in.feed.ch.Close()
 		}
 	}()
+	if p.late {
+		bound := time.NewTimer(inputGrace)
+		defer bound.Stop()
+		select {
+		case <-p.done: // it was quicker than we: its lifeline has taken its input away
+		case <-bound.C:
+			t.ch.Close()
+			return nil, fmt.Errorf("open its input: %w", errInputGone)
+		case <-ctx.Done():
+			t.ch.Close()
+			return nil, fmt.Errorf("open its input: %w", ctx.Err())
+		}
+	}
 	return p, nil
 }
 
@@ -194,7 +212,10 @@ func (p *process) Stdout() io.Reader { return p.t.stdout }
 func (p *process) Stderr() io.Reader { return p.t.stderr }
 
 func (p *process) Stdin() io.WriteCloser {
-	if p.in == nil {
+	switch {
+	case p.late:
+		return overInput{}
+	case p.in == nil:
 		return nil
 	}
 	return p.in

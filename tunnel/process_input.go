@@ -37,7 +37,10 @@ func (h *shellHost) feed(ctx context.Context, workspace string, pid int) (*talk,
 		return nil, err
 	}
 	line, err := t.statusLine(ctx)
-	if err == nil && line != "I" {
+	switch {
+	case err == nil && line == "E stdin":
+		err = errInputGone
+	case err == nil && line != "I":
 		err = fmt.Errorf("unexpected answer %q", cleanText(line, maxErrorText))
 	}
 	if err != nil {
@@ -46,6 +49,15 @@ func (h *shellHost) feed(ctx context.Context, workspace string, pid int) (*talk,
 	}
 	return t, nil
 }
+
+// errInputGone says that a program's input is not there: mostly, the program has ended before it could be opened.
+var errInputGone = errors.New("the program's input is not there any more")
+
+// overInput is the input of a program that has ended already.
+type overInput struct{}
+
+func (overInput) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+func (overInput) Close() error              { return nil }
 
 // Write is an error once the program reads no more: it has closed its input, or ended.
 func (in *processInput) Write(b []byte) (int, error) {

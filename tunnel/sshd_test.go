@@ -13,9 +13,13 @@ import (
 
 	"github.com/debugbroker/debugbroker/integration/cutter"
 	"github.com/debugbroker/debugbroker/integration/sshd"
+	"github.com/debugbroker/debugbroker/integration/unignore"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	unignore.Signals()
+	goleak.VerifyTestMain(m)
+}
 
 // testSSHD is a real OpenSSH server on a loopback port.
 type testSSHD struct {

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/debugbroker/debugbroker/integration/unignore"
 	"github.com/gofrs/flock"
 )
 
@@ -26,13 +25,7 @@ const buildTimeout = 10 * time.Minute
 //
 //	func TestMain(m *testing.M) { os.Exit(brokertest.Main(m)) }
 func Main(m *testing.M) int {
-	// Signals that whoever started the tests had set to be ignored (nohup, a background job) would be so in brokerctl too; caught ones
-	// are inherited as not ignored.
-	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
-		if signal.Ignored(sig) {
-			signal.Notify(make(chan os.Signal, 1), sig)
-		}
-	}
+	unignore.Signals()
 	if os.Getenv(binVariable) != "" {
 		return m.Run()
 	}
