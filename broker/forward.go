@@ -81,16 +81,21 @@ func (f *forward) stop() {
 	f.m.mu.Lock()
 	cancel := f.cancel
 	f.m.mu.Unlock()
-	if cancel == nil {
-		return
+	if cancel != nil && !ends(cancel, f.done) {
+		f.m.log.Error("a forward does not end", "forward", f.name)
 	}
+}
+
+// ends tells what runs to end, and whether it has: done is closed when it has. The bound is for a bug.
+func ends(cancel context.CancelFunc, done <-chan struct{}) bool {
 	cancel()
 	bound := time.NewTimer(forwardEnd)
 	defer bound.Stop()
 	select {
-	case <-f.done:
+	case <-done:
+		return true
 	case <-bound.C:
-		f.m.log.Error("a forward does not end", "forward", f.name)
+		return false
 	}
 }
 

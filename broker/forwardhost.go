@@ -62,15 +62,7 @@ func (l *forwardHost) end() {
 	l.m.mu.Lock()
 	cancel := l.cancel
 	l.m.mu.Unlock()
-	if cancel == nil {
-		return
-	}
-	cancel()
-	bound := time.NewTimer(forwardEnd)
-	defer bound.Stop()
-	select {
-	case <-l.done:
-	case <-bound.C:
+	if cancel != nil && !ends(cancel, l.done) {
 		l.m.log.Error("the keeper of a link does not end", "host", l.name)
 	}
 }
