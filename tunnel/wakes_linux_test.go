@@ -2,35 +2,17 @@ package tunnel
 
 import (
 	"context"
-	"os"
-	"os/exec"
-	"runtime"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/debugbroker/debugbroker/integration/netns"
 )
 
 // The kernel's own news, in a network of the test's own.
 func TestWakesNetlink(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can make a network namespace")
-	}
-	runtime.LockOSThread() // and never unlocks: the thread ends with the test, in its namespace
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-	namespace, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer namespace.Close()
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %q: %v\n%s", args, err, out)
-		}
-	}
+	space := netns.New(t, "wakes")
+	ip := func(args ...string) { t.Helper(); space.IP(args...) }
+	ip("link", "set", "lo", "down")
 	probes := make(chan string, 10)
 	w := NewWakes(NewPool(PoolOptions{}), nil)
 	w.probe = func(reason string) { probes <- reason }
@@ -39,14 +21,7 @@ func TestWakesNetlink(t *testing.T) {
 	w.network = func() string { defer func() { looked <- struct{}{} }(); return inner() }
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
-			ended <- err
-			return
-		}
-		ended <- w.Run(ctx)
-	}()
+	go func() { ended <- space.Do(func() error { return w.Run(ctx) }) }()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -72,22 +72,37 @@ func (s *Space) Address(dev string, addr netip.Prefix) {
 // Do runs f with its thread in the namespace: sockets that f itself makes are there, also after it has returned. What f starts with go is not.
 func (s *Space) Do(f func() error) error {
 	result := make(chan error, 1)
-	go func() {
-		// Without unlocking, the thread ends with the goroutine: nothing else ever runs in the namespace.
-		runtime.LockOSThread()
-		ns, err := os.Open(s.path())
-		if err != nil {
-			result <- err
-			return
-		}
-		defer ns.Close()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			result <- fmt.Errorf("enter %s: %w", s.name, err)
-			return
-		}
-		result <- f()
-	}()
+	go onItsOwnThread(func() { result <- s.enter(f) })
 	return <-result
+}
+
+// onItsOwnThread runs f on a thread that nothing else ever runs on: it ends with the goroutine, which never unlocks it. The process's first
+// thread is none such. It never ends, and /proc/self/net and /proc/net are its network's, for the whole process.
+func onItsOwnThread(f func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return
+	}
+	defer runtime.UnlockOSThread()
+	done := make(chan struct{})
+	go func() { // not here, while this goroutine has the first thread
+		defer close(done)
+		onItsOwnThread(f)
+	}()
+	<-done
+}
+
+func (s *Space) enter(f func() error) error {
+	ns, err := os.Open(s.path())
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter %s: %w", s.name, err)
+	}
+	return f()
 }
 
 func run(t testing.TB, argv0 string, args ...string) {

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -98,6 +99,10 @@ func (s *Server) writeConfig() {
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	add("Port %d", s.port)
 	add("ListenAddress %s", s.opts.Address)
+	if addr, err := netip.ParseAddr(s.opts.Address); err == nil && addr.Is4() {
+		// Else sshd binds a port of its choice for a remote forward at ::1 first, and is content where another has it at 127.0.0.1: tests are.
+		add("AddressFamily inet")
+	}
 	add("HostKey %s", filepath.Join(s.dir, "host_key"))
 	add("AuthorizedKeysFile %s", filepath.Join(s.dir, "authorized_keys"))
 	add("PidFile none")
