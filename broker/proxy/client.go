@@ -18,7 +18,7 @@ type client struct {
 	p        *Proxy
 	front    net.Conn
 	cancel   context.CancelFunc
-	pen      pen
+	pen      *pen
 	voice    voice // nil while there are no words for the front end
 	attached bool
 	known    bool // identified was called

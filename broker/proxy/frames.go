@@ -34,18 +34,27 @@ type frames struct {
 	shut    bool   // nothing may follow
 }
 
-func (f *frames) Write(p []byte) (int, error) {
-	if !f.holding {
-		f.c.pen.hold()
-		f.holding = true
-	}
-	if f.shut {
-		return 0, errShut
-	}
-	n, err := f.c.front.Write(p)
-	f.follow(p[:n])
-	if err == nil && f.between() {
-		f.rest()
+func (f *frames) Write(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		if !f.holding {
+			f.c.pen.hold()
+			f.holding = true
+		}
+		if f.shut {
+			return n, errShut
+		}
+		part := p[n:]
+		if f.c.pen.wanted() {
+			// What comes in one piece may never end where a message does, least of all in a flood.
+			part = part[:f.message(part)]
+		}
+		var m int
+		m, err = f.c.front.Write(part)
+		n += m
+		f.follow(part[:m])
+		if err == nil && f.between() {
+			f.rest()
+		}
 	}
 	return n, err
 }
@@ -76,17 +85,36 @@ func (f *frames) between() bool {
 // follow takes note of what was passed on.
 func (f *frames) follow(p []byte) {
 	for len(p) > 0 && !f.silent {
-		switch {
-		case !f.begun:
-			p = f.followAnswer(p)
-		case f.payload > 0:
-			n := min(uint64(len(p)), f.payload)
-			p, f.payload = p[n:], f.payload-n
-		default:
-			f.head = append(f.head, p[0])
-			p = p[1:]
-			f.followHead()
+		p = f.step(p)
+	}
+}
+
+// message is how much of p, which is not empty, is up to the end of a message; all of it where none ends there.
+func (f *frames) message(p []byte) int {
+	ahead := *f
+	ahead.answer, ahead.head = bytes.Clone(f.answer), bytes.Clone(f.head)
+	rest := p
+	for len(rest) > 0 && !ahead.silent {
+		if rest = ahead.step(rest); ahead.between() {
+			return len(p) - len(rest)
 		}
+	}
+	return len(p)
+}
+
+// step takes note of a part of p, and returns what stands behind it.
+func (f *frames) step(p []byte) []byte {
+	switch {
+	case !f.begun:
+		return f.followAnswer(p)
+	case f.payload > 0:
+		n := min(uint64(len(p)), f.payload)
+		f.payload -= n
+		return p[n:]
+	default:
+		f.head = append(f.head, p[0])
+		f.followHead()
+		return p[1:]
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,5 +203,47 @@ func TestFramesThatAreNone(t *testing.T) {
 	f.end()
 	if !f.c.pen.take(t.Context()) {
 		t.Error("the pen is not given back")
+	}
+}
+
+// heard keeps what is written to it.
+type heard struct {
+	net.Conn
+	bytes.Buffer
+}
+
+func (r *heard) Write(p []byte) (int, error) { return r.Buffer.Write(p) }
+func (r *heard) Read(p []byte) (int, error)  { return r.Buffer.Read(p) }
+
+// Where no piece of what the server says ends with a message, as in a flood, there is still a place for the broker's words.
+func TestFramesInPiecesThatEndNowhere(t *testing.T) {
+	front := &heard{}
+	f := &frames{c: &client{pen: newPen(), front: front}, begun: true}
+	message := wsFrame(wsText, bytes.Repeat([]byte("x"), 1000))
+	write := func(p []byte) {
+		t.Helper()
+		if n, err := f.Write(p); n != len(p) || err != nil {
+			t.Fatalf("Write = %d, %v", n, err)
+		}
+	}
+	write(message[:10])
+	at := make(chan int, 1)
+	go func() {
+		if f.c.pen.take(t.Context()) {
+			at <- front.Len()
+			f.c.pen.drop()
+		}
+		close(at)
+	}()
+	for !f.c.pen.wanted() {
+		time.Sleep(time.Millisecond)
+	}
+	write(slices.Concat(message[10:], message[:500]))
+	if got := <-at; got != len(message) {
+		t.Errorf("there was a place after %d bytes, want %d", got, len(message))
+	}
+	write(message[500:])
+	if !bytes.Equal(front.Bytes(), slices.Concat(message, message)) {
+		t.Error("what came through is not what was said")
 	}
 }

@@ -2,19 +2,25 @@ package proxy
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
 // pen is the right to write to a front end. It is held through a whole message, so that what the broker itself has to say comes between
 // two messages of the server.
-type pen chan struct{}
+type pen struct {
+	right   chan struct{} // holds one
+	waiting atomic.Int32
+}
 
-func newPen() pen { return make(pen, 1) }
+func newPen() *pen { return &pen{right: make(chan struct{}, 1)} }
 
 // take waits until ctx is done.
-func (p pen) take(ctx context.Context) bool {
+func (p *pen) take(ctx context.Context) bool {
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
 	select {
-	case p <- struct{}{}:
+	case p.right <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false
@@ -22,9 +28,13 @@ func (p pen) take(ctx context.Context) bool {
 }
 
 // hold waits as long as it takes: another's write ends with the connection at the latest.
-func (p pen) hold() { p <- struct{}{} }
+func (p *pen) hold() { _ = p.take(context.Background()) }
 
-func (p pen) drop() { <-p }
+// drop gives the right to who has waited longest.
+func (p *pen) drop() { <-p.right }
+
+// wanted tells the holder that somebody waits.
+func (p *pen) wanted() bool { return p.waiting.Load() > 0 }
 
 // voice is how the broker's own words are put in a front end's protocol. Both are called with the pen held; nil is nothing to say, or
 // not the time for it.
