@@ -137,6 +137,20 @@ ssh_forwards = true
 	}
 	works(t, fmt.Sprintf("127.0.0.1:%d", ours))
 	works(t, fmt.Sprintf("127.0.0.1:%d", theirs))
+	if r := s.OK("hosts"); !strings.Contains(r.Stderr, "forwards of the ssh configuration are not made: other (1)") || !strings.Contains(r.Stderr, "ssh_forwards = true") {
+		t.Errorf("hosts does not tell of other's: %s", r.Stderr)
+	}
+	for _, h := range brokertest.JSON[[]api.Host](s.Broker, "hosts") {
+		if want := map[string]int{"other": 1}[h.Name]; h.SSHForwards != want {
+			t.Errorf("%+v", h)
+		}
+	}
+	s.examine(t, "other").has("ssh forwards", true, "LocalForward", "localhost:"+target, "ssh_forwards = true")
+	for _, c := range s.examine(t, "box").checks {
+		if c.Check == "ssh forwards" {
+			t.Errorf("box: %+v", c)
+		}
+	}
 	if n := len(s.forwards(t)); n != 3 {
 		t.Errorf("%d forwards", n)
 	}

@@ -146,6 +146,8 @@ type Host struct {
 	Link     *Link  `json:"link"`
 	Sessions int    `json:"sessions"`
 	Forwards int    `json:"forwards"`
+	// SSHForwards is how many forwards the ssh configuration has for the host that nothing makes, and that nobody has decided to do without.
+	SSHForwards int `json:"ssh_forwards"`
 }
 
 // ForwardState is how a forward is.

@@ -41,9 +41,32 @@ and forwards use them. open and forward take any other that ssh reaches, too.`,
 				return nil
 			}
 			width, _ := a.stdout.size()
-			return a.print(strings.Join(hostTable(hosts, width), "\n") + "\n")
+			if err := a.print(strings.Join(hostTable(hosts, width), "\n") + "\n"); err != nil {
+				return err
+			}
+			a.tellSSHForwards(hosts)
+			return nil
 		},
 	}
+}
+
+// tellSSHForwards says that the ssh configuration has forwards that nothing makes.
+func (a *app) tellSSHForwards(hosts []api.Host) {
+	const shown = 5
+	var names []string
+	for _, h := range hosts {
+		if h.SSHForwards > 0 {
+			names = append(names, fmt.Sprintf("%s (%d)", h.Name, h.SSHForwards))
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	if more := len(names) - shown; more > 0 {
+		names = append(names[:shown], fmt.Sprintf("%d more hosts", more))
+	}
+	a.warn("forwards of the ssh configuration are not made: " + strings.Join(names, ", "))
+	a.hint("ssh_forwards = true in a [[host]] of brokerd's configuration keeps them up, false ends this warning")
 }
 
 // hostTable is the list as lines, clean.
