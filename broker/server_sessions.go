@@ -253,8 +253,8 @@ func (b *Broker) serveHosts(w http.ResponseWriter, r *http.Request) error {
 	for i := range list {
 		list[i].Forwards = forwards[list[i].Name]
 		list[i].SSHForwards = len(b.forwards.passedOver(list[i].Name, wants[list[i].Name]))
-		if state := b.forwards.linkState(list[i].Name); state != "" && (list[i].Link == nil || list[i].Link.State == tunnel.LinkDown) {
-			list[i].Link = &api.Link{State: state}
+		if kept := b.forwards.linkOf(list[i].Name); kept != nil && (list[i].Link == nil || list[i].Link.State == tunnel.LinkDown) {
+			list[i].Link = kept
 		}
 		for _, s := range sessions {
 			if s.Host == list[i].Name {

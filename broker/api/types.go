@@ -177,6 +177,8 @@ type Forward struct {
 	Since       time.Time    `json:"since"`       // when it got into this state
 	SameUser    bool         `json:"same_user"`   // connections of other local users are refused
 	Source      string       `json:"source"`      // who asked for it: command, config, ssh-config
+	// Note is what the user should know though all is well: the server listens elsewhere than it was asked to.
+	Note string `json:"note"`
 }
 
 // ForwardRequest asks for forwards through a host. Those that are there already stay as they are.

@@ -15,8 +15,8 @@ func (a *app) hostsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "hosts",
 		Short: "List the hosts of the ssh configuration",
-		Long: `List the hosts of the ssh configuration, with the state of the links to them, how long a round trip takes, and how many sessions
-and forwards use them. open and forward take any other that ssh reaches, too.`,
+		Long: `List the hosts of the ssh configuration, with the state of the links to them, how long a round trip takes, how many sessions and
+forwards use them, and why a link that is wanted is not up. open and forward take any other that ssh reaches, too.`,
 		Example: `  brokerctl hosts
   brokerctl hosts --json`,
 		Args:              noArgs,
@@ -73,15 +73,18 @@ func (a *app) tellSSHForwards(hosts []api.Host) {
 func hostTable(hosts []api.Host, width int) []string {
 	rows := make([][]string, 0, len(hosts))
 	for _, h := range hosts {
-		link, rtt := "", ""
+		link, rtt, trouble := "", "", ""
 		if h.Link != nil {
 			link = clean(h.Link.State)
 			if h.Link.State == "up" && h.Link.RTT > 0 {
 				rtt = fmt.Sprintf("%.1f ms", h.Link.RTT)
 			}
+			if h.Link.Error != nil {
+				trouble = clean(h.Link.Error.Message)
+			}
 		}
 		rows = append(rows, []string{clean(h.Name), clean(h.HostName), clean(h.User), strconv.Itoa(h.Port), dash(link), dash(rtt),
-			strconv.Itoa(h.Sessions), strconv.Itoa(h.Forwards)})
+			strconv.Itoa(h.Sessions), strconv.Itoa(h.Forwards), dash(trouble)})
 	}
-	return fitted([]string{"NAME", "HOSTNAME", "USER", "PORT", "LINK", "RTT", "SESSIONS", "FORWARDS"}, rows, width, "USER", "PORT", "RTT")
+	return fitted([]string{"NAME", "HOSTNAME", "USER", "PORT", "LINK", "RTT", "SESSIONS", "FORWARDS", "ERROR"}, rows, width, "PORT", "RTT", "USER")
 }
