@@ -89,7 +89,7 @@ func (d *doctor) sshConfig(ctx context.Context) {
 	if file == "" {
 		file = "the user's and the system's"
 	}
-	list, err := d.b.hosts.List(ctx)
+	list, _, err := d.b.hosts.List(ctx)
 	if err != nil {
 		d.fail(check, err, "`ssh -G "+plainHost+"` shows what ssh makes of it")
 		return

@@ -183,6 +183,7 @@ func (c *fakeCarrier) Bind(context.Context) error {
 		if err := c.p.refused[c.spec.Listen.Port]; err != nil {
 			c.st.State, c.st.Err = "failed", err
 		}
+		c.st.Looked = true
 		return nil
 	}
 	port := c.spec.Listen.Port

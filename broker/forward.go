@@ -237,13 +237,15 @@ func (f *forward) view() api.Forward {
 	if st.Listen != (tunnel.Endpoint{}) {
 		v.Listen = listenText(st.Listen)
 	}
+	if v.State = api.ForwardState(st.State); v.State == api.ForwardUp {
+		v.Note = st.Note
+	}
 	v.Connections, v.Total, v.BytesIn, v.BytesOut = st.Connections, st.Total, st.BytesIn, st.BytesOut
-	v.State = api.ForwardState(st.State)
 	if st.Err != nil {
 		v.Error = forwardError(st.Err)
 	}
 	if link := f.link.keeper.Status(); link.State != tunnel.LinkUp && v.State != api.ForwardFailed {
-		v.State = api.ForwardWaiting
+		v.State, v.Note = api.ForwardWaiting, ""
 		if link.Err != nil {
 			v.Error = waitError(f.host, link)
 		}

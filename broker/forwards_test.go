@@ -426,14 +426,37 @@ func TestForwardsOfConfigurations(t *testing.T) {
 		if sources["db-9"] != "config" || sources["only-3"] != "ssh-config" || sources["web1-5432"] != "command" {
 			t.Errorf("%v", sources)
 		}
+		db, off := r.hosts.hops["db"].Forwards, false
+		if missing := r.passedOver("db", db); len(missing) != 1 {
+			t.Errorf("nothing makes %v, and that is told of %v", db, missing)
+		}
+		for _, name := range []string{"web2", "only"} { // kept
+			if missing := r.passedOver(name, r.hosts.hops[name].Forwards); len(missing) > 0 {
+				t.Errorf("%s: %v", name, missing)
+			}
+		}
+		if _, err := r.remove("only-3"); err != nil {
+			t.Fatal(err)
+		}
+		if missing := r.passedOver("only", r.hosts.hops["only"].Forwards); len(missing) > 0 {
+			t.Errorf("removed, and told: %v", missing)
+		}
 		if _, err := r.remove("proxy"); err != nil {
 			t.Fatal(err)
 		}
+		r.cfg.Hosts = append(r.cfg.Hosts, configs.Host{Match: "d?", SSHForwards: &off})
 		r.restart()
 		r.want(want) // the file asks for it
+		if missing := r.passedOver("db", db); len(missing) > 0 {
+			t.Errorf("nobody wants %v", missing)
+		}
 		r.cfg.Forwards, r.cfg.Hosts = nil, nil
 		r.restart()
 		r.want("web1-5432 up 127.0.0.1:5432")
+		r.must(api.ForwardRequest{Host: "db", Forwards: []api.ForwardSpec{{Kind: "local", Spec: "4:a:1"}}})
+		if missing := r.passedOver("db", db); len(missing) > 0 {
+			t.Errorf("made by command: %v", missing)
+		}
 	})
 }
 

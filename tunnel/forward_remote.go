@@ -119,7 +119,7 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 		bound.Host = "localhost"
 	}
 	f.mu.Lock()
-	f.bound, f.note, f.server = bound, "", server
+	f.bound, f.note, f.looked, f.server = bound, "", false, server
 	f.lastErr, f.lastAt = nil, time.Time{}
 	f.mu.Unlock()
 	f.setState(ForwardUp)

@@ -187,6 +187,9 @@ func (a *app) forwarded(list []api.Forward) error {
 			if f.State != api.ForwardUp && f.Error != nil {
 				a.warn(f.Name + " is kept, and waits: " + f.Error.Message)
 			}
+			if f.Note != "" {
+				a.warn(f.Name + ": " + f.Note)
+			}
 		}
 		for _, e := range failed {
 			a.complain(e)
