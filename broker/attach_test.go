@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -94,6 +95,36 @@ func TestAttachChooses(t *testing.T) {
 				t.Errorf("%d workspaces are left", n)
 			}
 		})
+	}
+}
+
+// A pid can be another program's by the time that a debug server has taken it: that one is let go again.
+func TestAttachLooksAgain(t *testing.T) {
+	for start, want := range map[string]api.Phase{"7": api.PhaseReady, "8": api.PhaseFailed} {
+		t.Run(start, func(t *testing.T) {
+			stopped := false
+			f := newFixture(t, fakeAdapter{change: func(_ adapters.Request, p *adapters.Plan) {
+				p.Stop = func(context.Context, adapters.Dial) error { stopped = true; return nil }
+			}})
+			f.host.processes = crowd()
+			f.host.files = map[string]string{"/proc/11/stat": "11 (a) S 1 x) t 1 11 11 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 " + start + " 10 20\n"}
+			s := f.open(t, api.OpenRequest{PID: 11})
+			if want == api.PhaseFailed {
+				<-s.done
+			}
+			v := s.snapshot()
+			if v.Phase != want || stopped != (want == api.PhaseFailed) {
+				t.Fatalf("%s, debug server stopped: %t, error %+v", v.Phase, stopped, v.Error)
+			}
+			if want == api.PhaseFailed && (v.Error.Code != api.CodeNotFound || !strings.Contains(v.Error.Message, "process 11 has ended, and another has its pid") || f.host.remaining() != 0) {
+				t.Errorf("%+v, %d workspaces left", v.Error, f.host.remaining())
+			}
+		})
+	}
+	for _, text := range []string{"", "7", "7 (x", "7 (x) S 1 2"} {
+		if got := startTime(text); got != "" {
+			t.Errorf("%q: %q", text, got)
+		}
 	}
 }
 
