@@ -134,6 +134,7 @@ func (m *forwards) changed() {
 // announce tells of forwards that have come into another state.
 func (m *forwards) announce() {
 	for _, f := range m.list() {
+		f.rememberFarPort()
 		v := f.view()
 		m.mu.Lock()
 		news := v.State != api.ForwardWaiting || v.Error != nil || f.shown != ""

@@ -81,6 +81,7 @@ func (m *forwards) keep(f *forward) error {
 	if err := m.store.PutForward(f.record()); err != nil {
 		return fmt.Errorf("keep the forward: %w", err)
 	}
+	f.rememberFarPort()
 	m.mu.Lock()
 	f.kept = true
 	m.mu.Unlock()

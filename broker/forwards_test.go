@@ -276,6 +276,33 @@ func TestForwardPortAgain(t *testing.T) {
 	})
 }
 
+// TestForwardFarPortAgain: the port that a host's server chose is asked for by the next brokerd, and after a removal.
+func TestForwardFarPortAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, r *forwardRig) {
+		r.must(request("remote 0:db:5432"))
+		r.want("web1-5432 up 127.0.0.1:30001")
+		again := func(held bool) {
+			t.Helper()
+			r.want("web1-5432 up 127.0.0.1:30001")
+			if o := r.ports.last().o; o.FarPort != 30001 || o.FarPortHeld != held {
+				t.Errorf("asked for %d, held: %v", o.FarPort, o.FarPortHeld)
+			}
+		}
+		r.restart()
+		again(true)
+		if _, err := r.remove("web1-5432"); err != nil {
+			t.Fatal(err)
+		}
+		r.must(request("remote 0:db:5432"))
+		again(false)
+		r.ports.moved(r.ports.last(), 30007) // it was not to be had again
+		r.changed()
+		synctest.Wait()
+		r.restart()
+		r.want("web1-5432 up 127.0.0.1:30007")
+	})
+}
+
 func TestForwardHostAway(t *testing.T) {
 	away := fmt.Errorf("dial web1: %w", tunnel.ErrUnreachable)
 	bubble(t, func(t *testing.T, r *forwardRig) {

@@ -112,6 +112,37 @@ func TestForwardPortTakenMeanwhile(t *testing.T) {
 	works(t, f.Listen)
 }
 
+// TestForwardFarPortOutlivesTheDaemon: the port that the host's server chose for -R 0 is the next daemon's too.
+func TestForwardFarPortOutlivesTheDaemon(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	target := "localhost:" + tcpPort(upper(t, "tcp", "127.0.0.1:0"))
+	const tries = 5 // any program may be given the port while no daemon has it
+	for range tries {
+		chosen := s.forward(t, "box", "-R", "0:"+target)[0]
+		kept := true
+		for _, end := range []func(){func() { s.OK("stop") }, s.Crash} {
+			end()
+			after := s.awaitForward(t, chosen.Name, "up or refused", func(f api.Forward) bool {
+				return f.State == api.ForwardUp || f.Error != nil && strings.Contains(f.Error.Message, " there is ")
+			})
+			if kept = after.State == api.ForwardUp; !kept {
+				t.Logf("%s: %s", chosen.Listen, after.Error.Message)
+				break
+			}
+			if after.Listen != chosen.Listen || after.Note != "" {
+				t.Errorf("listens on %s (%s), and did on %s", after.Listen, after.Note, chosen.Listen)
+			}
+			works(t, "127.0.0.1:"+strings.TrimPrefix(after.Listen, "localhost:"))
+		}
+		s.OK("unforward", chosen.Name)
+		if kept {
+			return
+		}
+	}
+	t.Errorf("the port was somebody else's %d times", tries)
+}
+
 // TestForwardSocketsAfterKill: a killed daemon leaves its sockets, here and on the host. The next one takes their places, but not one that
 // another program listens on by then, or where another file is.
 func TestForwardSocketsAfterKill(t *testing.T) {

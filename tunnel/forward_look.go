@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 )
 
 // farSockets reads which sockets listen on a TCP port of the far side; none where that cannot be told, as where the host runs no commands.
@@ -44,7 +46,8 @@ func (f *Forward) lookFar(ctx context.Context, link *Link, bound Endpoint) {
 	f.mu.Lock()
 	current := f.bound == bound && f.state == ForwardUp
 	if current {
-		f.bound, f.looked, f.note = shown, true, note
+		f.bound, f.looked = shown, true
+		f.note = strings.Join(slices.DeleteFunc([]string{f.note, note}, func(s string) bool { return s == "" }), "; ")
 	}
 	f.mu.Unlock()
 	if !current {
