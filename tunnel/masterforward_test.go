@@ -124,13 +124,16 @@ func TestMasterForwardRemoteRefused(t *testing.T) {
 		t.Errorf("got %q once the target is there", got)
 	}
 
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freeport.On127(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
 	busy := running(t, ForwardRemote, fmt.Sprintf("127.0.0.1:%d:%s/later", portOf(taken), dir), k, ForwardOptions{})
-	for range 2 {
+	for again := range 2 {
+		if again > 0 {
+			busy.Restart()
+		}
 		eventually(t, "it has failed", func() bool {
 			s := busy.Status()
 			return s.State == ForwardFailed && errors.Is(s.Err, ErrFarListen) && strings.Contains(hintOf(s.Err), "taken")
@@ -138,11 +141,9 @@ func TestMasterForwardRemoteRefused(t *testing.T) {
 		if entries, _ := filepath.Glob(sockets + "/*" + claimSuffix); len(entries) != 1 { // f's own
 			t.Errorf("records %q", entries)
 		}
-		busy.Restart()
 	}
 	taken.Close()
-	busy.Restart()
-	up(t, busy)
+	up(t, busy) // asked for again in its own time
 	c, err := net.Dial("tcp", taken.Addr().String())
 	if err != nil {
 		t.Fatal(err)
