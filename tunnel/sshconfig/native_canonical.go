@@ -15,6 +15,8 @@ import (
 const (
 	// lookupTimeout bounds one look-up of a name; all that is read for a destination has askTimeout.
 	lookupTimeout = 3 * time.Second
+	// maxAliases is how many aliases are followed from one name to the next.
+	maxAliases = 8
 	// usualMaxDots is CanonicalizeMaxDots where nothing is said of it.
 	usualMaxDots = 1
 )
@@ -38,12 +40,17 @@ func (systemNames) lookup(ctx context.Context, network, name string, alias bool)
 	if !alias {
 		return name, nil
 	}
-	// Through the C library the resolver asks for an alias of one step, and passes /etc/hosts over.
-	canonical, err := (&net.Resolver{PreferGo: true}).LookupCNAME(ctx, name)
-	if err != nil {
-		return name, nil // it has an address: getaddrinfo(3) would not fail for want of another name
+	// Through the C library the resolver passes /etc/hosts over.
+	resolver := net.Resolver{PreferGo: true}
+	for range maxAliases {
+		// It goes one step or all, as the answers come in.
+		next, err := resolver.LookupCNAME(ctx, name)
+		if err != nil || strings.EqualFold(strings.TrimSuffix(next, "."), strings.TrimSuffix(name, ".")) {
+			break // getaddrinfo(3) does not fail for want of another name: there is an address
+		}
+		name = next
 	}
-	return canonical, nil
+	return name, nil
 }
 
 // canonicalize finds the name that ssh goes on with (ssh.c, main, resolve_canonicalize), and tells whether all is to be read again for it.
