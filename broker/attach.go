@@ -60,7 +60,7 @@ func (s *session) psHint() string {
 func (s *session) matching(t *processTable) (*process, error) {
 	re, err := regexp.Compile(s.req.Match)
 	if err != nil {
-		return nil, apiErrorf(api.CodeUsage, "regular expressions as RE2 has them", "--match: %v", err)
+		return nil, err // checkRequest has compiled it
 	}
 	var found []*process
 	for _, p := range t.all {

@@ -52,7 +52,6 @@ func TestAttachRefuses(t *testing.T) {
 		"none matches":     {api.OpenRequest{Match: "nothing"}, api.CodeNotFound, `no java process of this machine matches "nothing"`, "brokerctl ps :java"},
 		"never ours":       {api.OpenRequest{Match: "brokerd"}, api.CodeNotFound, "no java process", ""},
 		"several match":    {api.OpenRequest{Match: `(shop|mail)\.jar$`}, api.CodeAmbiguous, "2 java processes of this machine match", "--pid: 10 (java -jar shop.jar), 11 (java -jar mail.jar)"},
-		"no expression":    {api.OpenRequest{Match: "("}, api.CodeUsage, "--match: error parsing regexp", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, fakeAdapter{})
@@ -65,6 +64,40 @@ func TestAttachRefuses(t *testing.T) {
 			}
 			if calls := f.host.did("make "); len(calls) > 0 {
 				t.Errorf("something was made on the host: %q", calls)
+			}
+		})
+	}
+}
+
+// What is refused for what was asked is no session.
+func TestRefusedRequestsAreNoSessions(t *testing.T) {
+	for name, c := range map[string]struct {
+		req     api.OpenRequest
+		message string
+	}{
+		"no expression": {api.OpenRequest{Match: "("}, "--match: error parsing regexp"},
+		"no unit":       {api.OpenRequest{Unit: "a/b"}, "is no unit's name"},
+		"no host":       {api.OpenRequest{Host: "-oProxyCommand=x", PID: 11}, "not a host name"},
+		"no program":    {api.OpenRequest{}, "nothing to debug"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, fakeAdapter{check: func(r adapters.Request) error {
+				if r.Mode == adapters.Launch && len(r.Program) == 0 {
+					return &adapters.Error{Code: adapters.Usage, Message: "nothing to debug"}
+				}
+				return nil
+			}})
+			c.req.Lang = "java"
+			_, err := f.b.Open(c.req)
+			if e := asAPI(err); e == nil || e.Code != api.CodeUsage || !strings.Contains(e.Message, c.message) {
+				t.Errorf("%+v", e)
+			}
+			list, err := f.b.Sessions(true)
+			if err != nil || len(list) != 0 {
+				t.Errorf("listed: %+v, %v", list, err)
+			}
+			if recs, err := f.b.store.Sessions(); err != nil || len(recs) != 0 {
+				t.Errorf("kept: %+v, %v", recs, err)
 			}
 		})
 	}
