@@ -75,7 +75,7 @@ func (d debugpy) attach(r Request, f facts) (Plan, error) {
 	if knowsFrozenModules(f.first("version")) {
 		p.Stdio = append(p.Stdio, "-Xfrozen_modules=off")
 	}
-	p.Stdio = append(p.Stdio, path.Join(r.Workspace, debugpyAttachFile))
+	p.Stdio = append(p.Stdio, path.Join(r.Workspace, debugpyAttachFile), r.Target.Start)
 	p.standIn(r)
 	return p, nil
 }

@@ -1,11 +1,14 @@
 package adapters
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +102,66 @@ func TestDebugpyAttach(t *testing.T) {
 	program.goesOn(children, 2)
 	guard.leave()
 	program.goesOn(children, 2)
+}
+
+// What has come up since the session was opened ends the front end's attach by name, long before debugpy's time-out, and nothing touches
+// the program.
+func TestDebugpyAttachTooLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(dir string, plan *Plan)
+		says   string
+	}{
+		"directory": {func(dir string, _ *Plan) { must(t, "remove", os.RemoveAll(dir)) }, "has been removed, and debugpy does not get into a program without one: it was in "},
+		"pid": {func(_ string, p *Plan) {
+			p.Stdio = slices.Clone(p.Stdio)
+			p.Stdio[len(p.Stdio)-1] += "0"
+		}, "has ended, and another has its pid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := shortDir(t) + "/release"
+			must(t, "mkdir", os.Mkdir(dir, 0o700))
+			file := script(t, pythonTicker)
+			program := runs(t, dir, nil, tools.Need(t, tools.Python), file)
+			program.line("first tick", ticks.MatchString)
+			guard := attachTo(t, NewDebugpy(), Request{Target: program.target(), Host: withGdb(t)})
+			c.change(dir, &guard.plan)
+			f := guard.front()
+			f.Initialize()
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			err := f.DAP.DAP.Attach(ctx, guard.plan.AttachSet)
+			cancel()
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("attach: %v", err)
+			}
+			must(t, "close", f.Close())
+			maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", program.cmd.Process.Pid))
+			must(t, "maps", err)
+			if strings.Contains(string(maps), "attach_linux") {
+				t.Error("pydevd's library is in the program")
+			}
+			program.goesOn(children, 1)
+			if n := program.count(regexp.MustCompile(`Traceback|Error`)); n > 0 {
+				t.Errorf("output:\n%s", program.output())
+			}
+		})
+	}
+}
+
+// What is put into a program does nothing in one that is not meant: gdb may have got another with the same pid.
+func TestDebugpyAttachLooksFromInside(t *testing.T) {
+	python := tools.Need(t, tools.Python)
+	dir := shortDir(t)
+	must(t, "write", os.WriteFile(dir+"/"+debugpyAttachFile, debugpyAttach, 0o600))
+	for start, want := range map[string]string{"own": "in\n", "7": ""} {
+		cmd := exec.Command(python, "-B", "-c", `import sys, debugpy_attach
+own = open("/proc/self/stat").read().rsplit(")", 1)[1].split()[19]
+start = own if sys.argv[1] == "own" else sys.argv[1]
+exec(debugpy_attach.GUARD % (start, start, "print('in')"), dict())`, start)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != want {
+			t.Errorf("%s: %q, %v", start, out, err)
+		}
+	}
 }
 
 // A front end that drops while debugpy is being put into the program does the program no harm, and the next one finds everything as it

@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,11 @@ import (
 
 	"github.com/debugbroker/debugbroker/adapters/dlvrpc"
 )
+
+//go:embed tracer.sh
+var tracer []byte
+
+const tracerFile = "tracer.sh"
 
 // delveAttachProbe asks for dlv, and whether it may trace the program.
 func delveAttachProbe(req Request) string {
@@ -50,13 +56,17 @@ func (d delve) planAttach(req Request) (Plan, error) {
 	talk.attached = true
 	return Plan{
 		Server: "Delve", Spare: true, Program: t.Argv, Cwd: t.Cwd, ServerCwd: "/",
-		Argv: []string{dlv, "attach", strconv.Itoa(t.PID), "--headless", "--accept-multiclient", "--continue", "--api-version=2", "--listen=" + listen},
+		Argv: []string{
+			"/bin/sh", path.Join(req.Workspace, tracerFile), strconv.Itoa(t.PID), t.Start, req.nonce(),
+			dlv, "attach", strconv.Itoa(t.PID), "--headless", "--accept-multiclient", "--continue", "--api-version=2", "--listen=" + listen,
+		},
+		Files: []File{{Name: tracerFile, Data: tracer}},
 		// Reading a large program's symbols takes its time, before the announcement and after it.
 		Ready: Ready{Line: delveReady, Timeout: time.Minute}, Network: network, Address: address,
 		Protocol: DAP, RPC: true, OneClient: true, NeverTerminate: true,
 		Started: talk.started, BeforeFirst: talk.beforeFirst, AfterLast: talk.afterLast, Watch: talk.watch, Stop: talk.detach,
 		ServerLine: delveServerLine,
-		Failures:   append(delveAttachFailures(t.PID), delveFailures(network, false)...),
+		Failures:   append(append(delveAttachFailures(t.PID), targetGone(req)), delveFailures(network, false)...),
 	}, nil
 }
 

@@ -109,6 +109,20 @@ func TestDelveAttachRefusals(t *testing.T) {
 			}
 		})
 	}
+	t.Run("another process of its pid", func(t *testing.T) {
+		other := target
+		other.Start += "0"
+		plan, err := planAttach(t, NewDelve(), Request{Target: other, Interpreter: tools.NeedDlv(t), Host: here(t)})
+		must(t, "plan", err)
+		s := start(t, plan)
+		if got := s.exit(); got != 1 {
+			t.Errorf("exit %d", got)
+		}
+		if f, ok := failed(plan, s.output()); !ok || f.Code != NotFound || strings.Contains(s.output(), "API server") {
+			t.Errorf("output:\n%s", s.output())
+		}
+		program.goesOn(ticks, 3)
+	})
 	for _, shell := range shells(t) {
 		req := probed(t, NewDelve(), Request{Mode: Attach, Target: target, Interpreter: tools.NeedDlv(t), Host: here(t)}, shell)
 		if f := parseFacts(req.Facts[delveProbe]); f.first("traceable") != "1" || f.first("dlv") == "" || f.first("gone") != "" {

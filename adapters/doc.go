@@ -33,6 +33,12 @@
 // end. A running node opens its inspector at SIGUSR1; node_guard.js sends it, where the program takes it and would listen on loopback only, and
 // closes the inspector at the end, though a front end holds the program. What belongs to another user is never run, as root least of all.
 //
+// A program is (pid, start time). On the host the start time is compared in the process that then takes the pid, as its last step before: it becomes Delve
+// (tracer.sh), runs gdb or jcmd, sends the signal. What is left is the moment from there until the pid is held, which none of these tools lets
+// us close: some 10 ms for a signal, 100 ms for gdb and Delve, some more for jcmd, in which the program would have to end, be reaped, and the kernel come round to its
+// pid again. The other process is then stopped for an instant by gdb, which loads pydevd's library into it and calls code that does nothing there; or
+// stopped by Delve until the broker has looked again, and let go; or gets node's SIGUSR1, or a JVM's SIGQUIT.
+//
 // # What it does not do
 //
 // It opens no connection by itself, starts no process, writes no file, and does not look into what front ends send.

@@ -37,6 +37,7 @@ caught=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null)
 case $caught in *[4567cdef]) ;; *) [ -S "/proc/$pid/root/tmp/.java_pid$pid" ] || refuse deaf 'it does not take SIGQUIT, by which jcmd asks' ;; esac
 
 unset JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS
+alive || refuse gone 'it has ended'
 "$jcmd" -J-XX:-UsePerfData "$pid" VM.start_java_debugging >"$dir/jcmd.out" 2>&1 </dev/null &
 asked=$!
 wait "$asked"

@@ -21,8 +21,13 @@ func (p *Plan) standIn(req Request) {
 	p.Stands, p.ServerCwd = true, "/"
 	p.Ready = Ready{Line: regexp.MustCompile(`^debugbroker ` + nonce + ` ready$`), Timeout: 20 * time.Second}
 	p.ServerLine = regexp.MustCompile(`^debugbroker ` + nonce + ` `)
-	p.Failures = append(p.Failures, Failure{
-		Match: regexp.MustCompile(`(?m)^debugbroker ` + nonce + ` gone (.*)$`), Code: NotFound,
+	p.Failures = append(p.Failures, targetGone(req))
+}
+
+// targetGone is what the scripts say that find the program gone, or another process in its place.
+func targetGone(req Request) Failure {
+	return Failure{
+		Match: regexp.MustCompile(`(?m)^debugbroker ` + req.nonce() + ` gone (.*)$`), Code: NotFound,
 		Message: "process " + strconv.Itoa(req.Target.PID) + ": $1", Hint: "brokerctl ps lists what is there",
-	})
+	}
 }

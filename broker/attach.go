@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -14,6 +15,9 @@ import (
 
 // maxNamed is how many processes an error names.
 const maxNamed = 10
+
+// maxStat bounds what is read of a process's stat file, in bytes.
+const maxStat = 4 << 10
 
 // attaches tells whether a request is for a program that runs already.
 func attaches(req api.OpenRequest) bool { return req.PID != 0 || req.Match != "" || req.Unit != "" }
@@ -56,7 +60,7 @@ func (s *session) psHint() string {
 func (s *session) matching(t *processTable) (*process, error) {
 	re, err := regexp.Compile(s.req.Match)
 	if err != nil {
-		return nil, apiErrorf(api.CodeUsage, "regular expressions as RE2 has them", "--match: %v", err)
+		return nil, err // checkRequest has compiled it
 	}
 	var found []*process
 	for _, p := range t.all {
@@ -146,4 +150,32 @@ func (s *session) judgeSessions(p *process, name string) error {
 		return apiErrorf(api.CodeUnsuitable, "the session's program is process "+strconv.Itoa(*v.PID), "%s is the debug server of session %s", name, v.ID)
 	}
 	return apiErrorf(api.CodeTraced, "attach your front end to "+v.Local+", or close it: brokerctl close "+v.ID, "%s is already being debugged by session %s", name, v.ID)
+}
+
+// sameTarget refuses a debug server that has another process than was meant. One that is traced keeps its pid, so that this is said for the
+// session's whole life; the server is ended as any other, and lets the process go.
+func (s *session) sameTarget(ctx context.Context, r *rig) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	stat, err := r.host.ReadFile(ctx, "/proc/"+strconv.Itoa(r.target.PID)+"/stat", maxStat)
+	if errors.Is(err, tunnel.ErrNoSuchFile) {
+		return nil // it has just ended, as the debug server is about to tell
+	}
+	if err != nil {
+		return fmt.Errorf("look at process %d again: %w", r.target.PID, err)
+	}
+	if start := startTime(string(stat)); start != r.target.Start {
+		return apiErrorf(api.CodeNotFound, s.psHint(), "process %d has ended, and another has its pid", r.target.PID)
+	}
+	return nil
+}
+
+// startTime is field 22 of a process's stat file, "" where that is none. A name, field 2, may hold anything.
+func startTime(stat string) string {
+	const field = 22
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) <= field-3 {
+		return ""
+	}
+	return fields[field-3]
 }

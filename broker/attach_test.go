@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -51,7 +52,6 @@ func TestAttachRefuses(t *testing.T) {
 		"none matches":     {api.OpenRequest{Match: "nothing"}, api.CodeNotFound, `no java process of this machine matches "nothing"`, "brokerctl ps :java"},
 		"never ours":       {api.OpenRequest{Match: "brokerd"}, api.CodeNotFound, "no java process", ""},
 		"several match":    {api.OpenRequest{Match: `(shop|mail)\.jar$`}, api.CodeAmbiguous, "2 java processes of this machine match", "--pid: 10 (java -jar shop.jar), 11 (java -jar mail.jar)"},
-		"no expression":    {api.OpenRequest{Match: "("}, api.CodeUsage, "--match: error parsing regexp", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, fakeAdapter{})
@@ -64,6 +64,40 @@ func TestAttachRefuses(t *testing.T) {
 			}
 			if calls := f.host.did("make "); len(calls) > 0 {
 				t.Errorf("something was made on the host: %q", calls)
+			}
+		})
+	}
+}
+
+// What is refused for what was asked is no session.
+func TestRefusedRequestsAreNoSessions(t *testing.T) {
+	for name, c := range map[string]struct {
+		req     api.OpenRequest
+		message string
+	}{
+		"no expression": {api.OpenRequest{Match: "("}, "--match: error parsing regexp"},
+		"no unit":       {api.OpenRequest{Unit: "a/b"}, "is no unit's name"},
+		"no host":       {api.OpenRequest{Host: "-oProxyCommand=x", PID: 11}, "not a host name"},
+		"no program":    {api.OpenRequest{}, "nothing to debug"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, fakeAdapter{check: func(r adapters.Request) error {
+				if r.Mode == adapters.Launch && len(r.Program) == 0 {
+					return &adapters.Error{Code: adapters.Usage, Message: "nothing to debug"}
+				}
+				return nil
+			}})
+			c.req.Lang = "java"
+			_, err := f.b.Open(c.req)
+			if e := asAPI(err); e == nil || e.Code != api.CodeUsage || !strings.Contains(e.Message, c.message) {
+				t.Errorf("%+v", e)
+			}
+			list, err := f.b.Sessions(true)
+			if err != nil || len(list) != 0 {
+				t.Errorf("listed: %+v, %v", list, err)
+			}
+			if recs, err := f.b.store.Sessions(); err != nil || len(recs) != 0 {
+				t.Errorf("kept: %+v, %v", recs, err)
 			}
 		})
 	}
@@ -94,6 +128,36 @@ func TestAttachChooses(t *testing.T) {
 				t.Errorf("%d workspaces are left", n)
 			}
 		})
+	}
+}
+
+// A pid can be another program's by the time that a debug server has taken it: that one is let go again.
+func TestAttachLooksAgain(t *testing.T) {
+	for start, want := range map[string]api.Phase{"7": api.PhaseReady, "8": api.PhaseFailed} {
+		t.Run(start, func(t *testing.T) {
+			stopped := false
+			f := newFixture(t, fakeAdapter{change: func(_ adapters.Request, p *adapters.Plan) {
+				p.Stop = func(context.Context, adapters.Dial) error { stopped = true; return nil }
+			}})
+			f.host.processes = crowd()
+			f.host.files = map[string]string{"/proc/11/stat": "11 (a) S 1 x) t 1 11 11 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 " + start + " 10 20\n"}
+			s := f.open(t, api.OpenRequest{PID: 11})
+			if want == api.PhaseFailed {
+				<-s.done
+			}
+			v := s.snapshot()
+			if v.Phase != want || stopped != (want == api.PhaseFailed) {
+				t.Fatalf("%s, debug server stopped: %t, error %+v", v.Phase, stopped, v.Error)
+			}
+			if want == api.PhaseFailed && (v.Error.Code != api.CodeNotFound || !strings.Contains(v.Error.Message, "process 11 has ended, and another has its pid") || f.host.remaining() != 0) {
+				t.Errorf("%+v, %d workspaces left", v.Error, f.host.remaining())
+			}
+		})
+	}
+	for _, text := range []string{"", "7", "7 (x", "7 (x) S 1 2"} {
+		if got := startTime(text); got != "" {
+			t.Errorf("%q: %q", text, got)
+		}
 	}
 }
 

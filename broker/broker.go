@@ -105,7 +105,8 @@ func (b *Broker) Stop() { b.stopOnce.Do(func() { close(b.stopping) }) }
 // Stopping is closed once Stop was called.
 func (b *Broker) Stopping() <-chan struct{} { return b.stopping }
 
-// Open starts a session and returns at once. The session goes on until something ends it.
+// Open starts a session and returns at once. The session goes on until something ends it. What is refused for what was asked, before a host has to
+// do with it, is no session: nothing of it is listed.
 func (b *Broker) Open(req api.OpenRequest) (*session, error) {
 	a, ok := adapters.Lookup(b.adapters, req.Lang)
 	if !ok {
@@ -119,6 +120,9 @@ func (b *Broker) Open(req api.OpenRequest) (*session, error) {
 		return nil, apiErrorf(api.CodeUsage, "give a time like 30m or 8h", "time limit %s is not between 0 and %s", req.TTL, maxTTL)
 	}
 	if err := checkRequest(req); err != nil {
+		return nil, err
+	}
+	if err := a.Check(b.adapterRequest(req, a)); err != nil {
 		return nil, err
 	}
 	b.hosts.Remember(req.Caller)

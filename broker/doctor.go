@@ -125,6 +125,9 @@ func (d *doctor) connect(ctx context.Context) (tunnel.Host, error) {
 			Hint: "what ssh does with them is not done here; where that matters, see the README's chapter on what is not there yet",
 		})
 	}
+	if missing := d.b.forwards.passedOver(d.req.Host, target.Last().Forwards); len(missing) > 0 {
+		d.found(passedOverCheck(d.req.Host, missing))
+	}
 	var dialer tunnel.Dialer
 	host, err := dialer.Diagnose(ctx, d.req.Host, target, tunnel.Caller{AuthSock: caller.SSHAuthSock, Environ: environ(caller)}, func(f tunnel.Finding) {
 		d.found(api.Check{Check: f.Check, OK: f.OK, Detail: f.Detail, Hint: d.hint(f)})
@@ -140,6 +143,28 @@ func (d *doctor) connect(ctx context.Context) (tunnel.Host, error) {
 	}
 	d.remaining("that ended at the last failure above")
 	return nil, nil
+}
+
+// mostShown is how many forwards of the ssh configuration are named.
+const mostShown = 5
+
+// passedOverCheck says that forwards of the ssh configuration are not made.
+func passedOverCheck(host string, specs []tunnel.ForwardSpec) api.Check {
+	options := map[tunnel.ForwardKind]struct{ ssh, ours string }{
+		tunnel.ForwardLocal: {"LocalForward", "-L"}, tunnel.ForwardRemote: {"RemoteForward", "-R"}, tunnel.ForwardSocks: {"DynamicForward", "-D"},
+	}
+	var words []string
+	for _, s := range specs[:min(len(specs), mostShown)] {
+		words = append(words, options[s.Kind].ssh+" "+s.String())
+	}
+	if more := len(specs) - len(words); more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return api.Check{
+		Check: "ssh forwards", OK: true, Detail: strings.Join(words, ", ") + " of the ssh configuration: not made",
+		Hint: "ssh_forwards = true in a [[host]] that matches " + host + " keeps them up, false ends this note; or make one: brokerctl forward " + host + " " +
+			options[specs[0].Kind].ours + " " + specs[0].String(),
+	}
 }
 
 // hint is what to do about a finding of the tunnel's: none that fails goes without.

@@ -89,7 +89,7 @@ func (d *doctor) sshConfig(ctx context.Context) {
 	if file == "" {
 		file = "the user's and the system's"
 	}
-	list, err := d.b.hosts.List(ctx)
+	list, _, err := d.b.hosts.List(ctx)
 	if err != nil {
 		d.fail(check, err, "`ssh -G "+plainHost+"` shows what ssh makes of it")
 		return
@@ -113,7 +113,7 @@ func (d *doctor) sshProgram(ctx context.Context) {
 	if err != nil {
 		d.found(api.Check{
 			Check: check, Detail: "there is none on brokerd's PATH",
-			Hint: "install the OpenSSH client: it is asked what the ssh configuration means (ssh -G). Without it Match blocks are not understood",
+			Hint: "install the OpenSSH client: it is asked what the ssh configuration means (ssh -G). Without it brokerd reads that itself, and a few things otherwise",
 		})
 		return
 	}

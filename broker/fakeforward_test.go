@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -154,6 +155,20 @@ func (p *fakePorts) take(port int, taken bool) {
 	p.taken[port] = taken
 }
 
+// last is the newest carrier.
+func (p *fakePorts) last() *fakeCarrier {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.carriers[len(p.carriers)-1]
+}
+
+// moved makes a carrier listen on another port.
+func (p *fakePorts) moved(c *fakeCarrier, port int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.st.Listen.Port = port
+}
+
 // open are the ports that carriers listen on.
 func (p *fakePorts) open() (ports []int) {
 	p.mu.Lock()
@@ -183,6 +198,10 @@ func (c *fakeCarrier) Bind(context.Context) error {
 		if err := c.p.refused[c.spec.Listen.Port]; err != nil {
 			c.st.State, c.st.Err = "failed", err
 		}
+		if c.spec.Listen.Path == "" && c.spec.Listen.Port == 0 {
+			c.st.Listen.Port = cmp.Or(c.o.FarPort, 30000+len(c.p.carriers))
+		}
+		c.st.Looked = true
 		return nil
 	}
 	port := c.spec.Listen.Port

@@ -28,6 +28,7 @@ type fakeHost struct {
 	successor  *fakeHost                    // what the next connect finds, once this one is lost
 	hung       chan struct{}                // what is asked once it is closed is never answered
 	processes  []tunnel.ProcessInfo
+	files      map[string]string // what ReadFile finds
 	sockets    []tunnel.Listener
 	adopted    []int
 }
@@ -133,7 +134,10 @@ func (h *fakeHost) Dial(ctx context.Context, network, address string) (net.Conn,
 	var d net.Dialer
 	return d.DialContext(ctx, network, address)
 }
-func (h *fakeHost) ReadFile(context.Context, string, int64) ([]byte, error) {
+func (h *fakeHost) ReadFile(_ context.Context, name string, _ int64) ([]byte, error) {
+	if data, ok := h.files[name]; ok {
+		return []byte(data), nil
+	}
 	return nil, tunnel.ErrNoSuchFile
 }
 func (h *fakeHost) WriteFile(context.Context, string, []byte, uint32) error { return nil }

@@ -42,6 +42,11 @@ func (w wanted) anyPort() bool {
 	return w.local() && w.spec.Listen.Path == "" && w.spec.Listen.Port == 0
 }
 
+// anyFarPort tells whether it listens on the host on whatever port the server there chooses.
+func (w wanted) anyFarPort() bool {
+	return !w.local() && w.spec.Listen.Path == "" && w.spec.Listen.Port == 0
+}
+
 // forward is one that is kept.
 type forward struct {
 	wanted
@@ -59,6 +64,7 @@ type forward struct {
 	ending  bool
 	kept    bool    // whoever asked for it has been told so, or is about to be
 	carrier carrier // nil while nothing listens
+	farPort int     // what the store has as the port that the host's server chose
 	err     error   // why nothing does
 	shown   api.ForwardState
 	since   time.Time
@@ -159,12 +165,18 @@ func (f *forward) guarded(do func() (carrier, error)) (c carrier, err error) {
 
 // bind makes the carrier and has it listen: on the port that was asked for, or the one that the forward had before, or a free one.
 func (f *forward) bind(ctx context.Context) (carrier, error) {
-	if !f.anyPort() {
+	if !f.anyPort() && !f.anyFarPort() {
 		return f.bindTo(ctx, f.spec.Listen.Port)
 	}
 	port, err := f.m.store.ForwardPort(f.key())
 	if err != nil {
 		f.m.log.Warn("look up the forward's port", "forward", f.name, "error", err)
+	}
+	if f.anyFarPort() {
+		f.m.mu.Lock()
+		f.farPort = port
+		f.m.mu.Unlock()
+		return f.bindTo(ctx, 0)
 	}
 	c, err := f.bindTo(ctx, port)
 	if err != nil && port != 0 && f.fresh && f.tries.Load() == 0 {
@@ -181,6 +193,27 @@ func (f *forward) bind(ctx context.Context) (carrier, error) {
 	return c, nil
 }
 
+// rememberFarPort writes down which port the host's server has chosen, so that the next brokerd asks for it.
+func (f *forward) rememberFarPort() {
+	f.m.mu.Lock()
+	c, known := f.carrier, f.farPort
+	f.m.mu.Unlock()
+	if c == nil || !f.anyFarPort() {
+		return
+	}
+	port := c.Status().Listen.Port
+	if port == 0 || port == known {
+		return
+	}
+	if err := f.m.store.SetForwardPort(f.key(), port); err != nil {
+		f.m.log.Warn("remember the forward's port", "forward", f.name, "error", err)
+		return
+	}
+	f.m.mu.Lock()
+	f.farPort = port
+	f.m.mu.Unlock()
+}
+
 func (f *forward) bindTo(ctx context.Context, port int) (carrier, error) {
 	spec := f.spec
 	spec.Listen.Port = port
@@ -194,6 +227,9 @@ func (f *forward) bindTo(ctx context.Context, port int) (carrier, error) {
 	if !f.fresh {
 		o.Unlink = true // a brokerd that was killed has left its socket
 	}
+	f.m.mu.Lock()
+	o.FarPort, o.FarPortHeld = f.farPort, !f.fresh
+	f.m.mu.Unlock()
 	c, err := f.m.carry(spec, f.link.keeper, o)
 	if err != nil {
 		return nil, err
@@ -237,13 +273,15 @@ func (f *forward) view() api.Forward {
 	if st.Listen != (tunnel.Endpoint{}) {
 		v.Listen = listenText(st.Listen)
 	}
+	if v.State = api.ForwardState(st.State); v.State == api.ForwardUp {
+		v.Note = st.Note
+	}
 	v.Connections, v.Total, v.BytesIn, v.BytesOut = st.Connections, st.Total, st.BytesIn, st.BytesOut
-	v.State = api.ForwardState(st.State)
 	if st.Err != nil {
 		v.Error = forwardError(st.Err)
 	}
 	if link := f.link.keeper.Status(); link.State != tunnel.LinkUp && v.State != api.ForwardFailed {
-		v.State = api.ForwardWaiting
+		v.State, v.Note = api.ForwardWaiting, ""
 		if link.Err != nil {
 			v.Error = waitError(f.host, link)
 		}

@@ -19,6 +19,8 @@ const (
 	maxForwards = 1024 // kept at once
 	// forwardWait is how long a request for forwards waits to learn how their host is.
 	forwardWait = 10 * time.Second
+	// farLook is how long a request waits to learn where the host's server really listens.
+	farLook = 3 * time.Second
 	// forwardEnd bounds the wait for the end of a forward that was told to end.
 	forwardEnd = 10 * time.Second
 )
@@ -132,6 +134,7 @@ func (m *forwards) changed() {
 // announce tells of forwards that have come into another state.
 func (m *forwards) announce() {
 	for _, f := range m.list() {
+		f.rememberFarPort()
 		v := f.view()
 		m.mu.Lock()
 		news := v.State != api.ForwardWaiting || v.Error != nil || f.shown != ""
@@ -193,15 +196,20 @@ func (m *forwards) count() map[string]int {
 	return n
 }
 
-// linkState is the state of the link that is kept up to a host; "" where none is.
-func (m *forwards) linkState(host string) string {
+// linkOf is the link that is kept up to a host; nil where none is.
+func (m *forwards) linkOf(host string) *api.Link {
 	m.mu.Lock()
 	l := m.links[host]
 	m.mu.Unlock()
 	if l == nil {
-		return ""
+		return nil
 	}
-	return l.keeper.Status().State
+	st := l.keeper.Status()
+	link := &api.Link{State: st.State}
+	if st.Err != nil {
+		link.Error = waitError(host, st)
+	}
+	return link
 }
 
 // retry makes a host be tried at once: something has happened that may let us in.

@@ -81,6 +81,7 @@ func (m *forwards) keep(f *forward) error {
 	if err := m.store.PutForward(f.record()); err != nil {
 		return fmt.Errorf("keep the forward: %w", err)
 	}
+	f.rememberFarPort()
 	m.mu.Lock()
 	f.kept = true
 	m.mu.Unlock()
@@ -186,6 +187,7 @@ func (m *forwards) settled(ctx context.Context, f *forward) error {
 		seen := m.tracker.Version()
 		switch v := f.view(); v.State {
 		case api.ForwardUp:
+			m.looked(ctx, f)
 			return nil
 		case api.ForwardFailed:
 			if v.Error != nil {
@@ -194,6 +196,27 @@ func (m *forwards) settled(ctx context.Context, f *forward) error {
 		}
 		if m.tracker.Wait(ctx, seen) != nil {
 			return nil
+		}
+	}
+}
+
+// looked waits until it is known where the host's server really listens for a remote forward, so that who asked for it is told.
+func (m *forwards) looked(ctx context.Context, f *forward) {
+	if f.local() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, farLook)
+	defer cancel()
+	for {
+		seen := m.tracker.Version()
+		m.mu.Lock()
+		c := f.carrier
+		m.mu.Unlock()
+		if c == nil {
+			return
+		}
+		if st := c.Status(); st.Looked || st.State != tunnel.ForwardUp || m.tracker.Wait(ctx, seen) != nil {
+			return
 		}
 	}
 }

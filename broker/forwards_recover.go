@@ -104,6 +104,21 @@ func (m *forwards) takeSSHForwards(ctx context.Context) {
 	hosts.Wait()
 }
 
+// passedOver are those of a host's forwards in the ssh configuration that nothing makes, where our configuration says nothing of them. Where
+// it has ssh_forwards = true they have been kept, and what is missing now somebody has removed; with false nobody wants them.
+func (m *forwards) passedOver(name string, specs []tunnel.ForwardSpec) (missing []tunnel.ForwardSpec) {
+	if !m.config.PassesOverSSHForwards(name) {
+		return nil
+	}
+	all := m.list()
+	for _, spec := range specs {
+		if !slices.ContainsFunc(all, func(f *forward) bool { return f.host == name && f.spec == spec }) {
+			missing = append(missing, spec)
+		}
+	}
+	return missing
+}
+
 func (m *forwards) takeSSHForwardsOf(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(ctx, resolveWait)
 	defer cancel()

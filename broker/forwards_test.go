@@ -276,6 +276,33 @@ func TestForwardPortAgain(t *testing.T) {
 	})
 }
 
+// TestForwardFarPortAgain: the port that a host's server chose is asked for by the next brokerd, and after a removal.
+func TestForwardFarPortAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, r *forwardRig) {
+		r.must(request("remote 0:db:5432"))
+		r.want("web1-5432 up 127.0.0.1:30001")
+		again := func(held bool) {
+			t.Helper()
+			r.want("web1-5432 up 127.0.0.1:30001")
+			if o := r.ports.last().o; o.FarPort != 30001 || o.FarPortHeld != held {
+				t.Errorf("asked for %d, held: %v", o.FarPort, o.FarPortHeld)
+			}
+		}
+		r.restart()
+		again(true)
+		if _, err := r.remove("web1-5432"); err != nil {
+			t.Fatal(err)
+		}
+		r.must(request("remote 0:db:5432"))
+		again(false)
+		r.ports.moved(r.ports.last(), 30007) // it was not to be had again
+		r.changed()
+		synctest.Wait()
+		r.restart()
+		r.want("web1-5432 up 127.0.0.1:30007")
+	})
+}
+
 func TestForwardHostAway(t *testing.T) {
 	away := fmt.Errorf("dial web1: %w", tunnel.ErrUnreachable)
 	bubble(t, func(t *testing.T, r *forwardRig) {
@@ -426,14 +453,37 @@ func TestForwardsOfConfigurations(t *testing.T) {
 		if sources["db-9"] != "config" || sources["only-3"] != "ssh-config" || sources["web1-5432"] != "command" {
 			t.Errorf("%v", sources)
 		}
+		db, off := r.hosts.hops["db"].Forwards, false
+		if missing := r.passedOver("db", db); len(missing) != 1 {
+			t.Errorf("nothing makes %v, and that is told of %v", db, missing)
+		}
+		for _, name := range []string{"web2", "only"} { // kept
+			if missing := r.passedOver(name, r.hosts.hops[name].Forwards); len(missing) > 0 {
+				t.Errorf("%s: %v", name, missing)
+			}
+		}
+		if _, err := r.remove("only-3"); err != nil {
+			t.Fatal(err)
+		}
+		if missing := r.passedOver("only", r.hosts.hops["only"].Forwards); len(missing) > 0 {
+			t.Errorf("removed, and told: %v", missing)
+		}
 		if _, err := r.remove("proxy"); err != nil {
 			t.Fatal(err)
 		}
+		r.cfg.Hosts = append(r.cfg.Hosts, configs.Host{Match: "d?", SSHForwards: &off})
 		r.restart()
 		r.want(want) // the file asks for it
+		if missing := r.passedOver("db", db); len(missing) > 0 {
+			t.Errorf("nobody wants %v", missing)
+		}
 		r.cfg.Forwards, r.cfg.Hosts = nil, nil
 		r.restart()
 		r.want("web1-5432 up 127.0.0.1:5432")
+		r.must(api.ForwardRequest{Host: "db", Forwards: []api.ForwardSpec{{Kind: "local", Spec: "4:a:1"}}})
+		if missing := r.passedOver("db", db); len(missing) > 0 {
+			t.Errorf("made by command: %v", missing)
+		}
 	})
 }
 

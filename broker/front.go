@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/broker/peer"
 	"github.com/debugbroker/debugbroker/broker/proxy"
+	"github.com/debugbroker/debugbroker/tunnel/sshconfig"
 )
 
 // checkRequest refuses what no adapter and no host would get to see. brokerctl has looked at it already; others may use the API too.
@@ -32,6 +34,16 @@ func checkRequest(req api.OpenRequest) error {
 		return apiErrorf(api.CodeUsage, "a process id is a positive number", "process id %d is none", req.PID)
 	case req.Sudo && !attaches(req):
 		return apiErrorf(api.CodeUsage, "it is for running processes", "sudo is asked for, and no running process is named")
+	case req.Unit != "" && !unitName.MatchString(req.Unit): // systemctl would take a pattern or a path for other units
+		return apiErrorf(api.CodeUsage, "give one unit's name, as systemctl list-units shows it", "--unit: %q is no unit's name", req.Unit)
+	}
+	if _, err := regexp.Compile(req.Match); err != nil {
+		return apiErrorf(api.CodeUsage, "regular expressions as RE2 has them", "--match: %v", err)
+	}
+	if req.Host != "" {
+		if err := sshconfig.CheckName(req.Host); err != nil {
+			return err
+		}
 	}
 	for _, kv := range req.Env {
 		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" { // the text may be a secret

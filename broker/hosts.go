@@ -175,26 +175,27 @@ func (h *Hosts) Link(name string) *api.Link {
 // Names lists the concrete hosts of the ssh configuration. It runs no `ssh -G`: that takes time, and may run programs of the user's.
 func (h *Hosts) Names(ctx context.Context) ([]string, error) { return h.resolver.Hosts(ctx) }
 
-// List returns the concrete hosts of the ssh configuration with what it says of them.
-func (h *Hosts) List(ctx context.Context) ([]api.Host, error) {
+// List returns the concrete hosts of the ssh configuration with what it says of them; wants are its forwards, by the hosts' names.
+func (h *Hosts) List(ctx context.Context) (list []api.Host, wants map[string][]tunnel.ForwardSpec, err error) {
 	names, err := h.resolver.Hosts(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h.mu.Lock()
 	env := environ(h.caller)
 	h.mu.Unlock()
-	out := make([]api.Host, 0, len(names))
+	list, wants = make([]api.Host, 0, len(names)), make(map[string][]tunnel.ForwardSpec)
 	for _, name := range names {
 		host := api.Host{Name: name, Link: h.Link(name)}
 		// A host that does not resolve is still a host of the file: it is listed with its name alone.
 		if t, err := h.resolver.Resolve(ctx, name, env); err == nil {
 			last := t.Last()
 			host.HostName, host.User, host.Port = last.HostName, last.User, last.Port
+			wants[name] = last.Forwards
 		}
-		out = append(out, host)
+		list = append(list, host)
 	}
-	return out, nil
+	return list, wants, nil
 }
 
 // environ is the daemon's environment with what the caller's shell has instead: `ssh -G` may run Match exec and expand ${VAR}.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/adapters"
+	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/tunnel"
 )
 
@@ -20,10 +21,7 @@ const (
 
 // open brings a session to ready, or returns why not. What it has built by then is in r, for end to take down.
 func (s *session) open(ctx context.Context, r *rig) error {
-	req := s.adapterRequest()
-	if err := s.adapter.Check(req); err != nil {
-		return err
-	}
+	req := s.b.adapterRequest(s.req, s.adapter)
 	var err error
 	if r.listener, err = s.b.bind(s.req); err != nil {
 		return err
@@ -81,17 +79,26 @@ func (s *session) choose(ctx context.Context, r *rig, req *adapters.Request) err
 }
 
 // adapterRequest is the user's request as adapters see it.
-func (s *session) adapterRequest() adapters.Request {
-	c := s.b.config
+func (b *Broker) adapterRequest(r api.OpenRequest, a adapters.Adapter) adapters.Request {
 	req := adapters.Request{
-		Mode: adapters.Mode(s.cur.Mode), Program: s.req.Program, Port: s.req.Port, Cwd: s.req.Cwd, LocalCwd: s.req.LocalCwd, Env: s.req.Env,
-		Interpreter: s.req.Interpreter, Wait: !s.req.NoWait, Stock: s.req.Stock,
+		Mode: mode(r), Program: r.Program, Port: r.Port, Cwd: r.Cwd, LocalCwd: r.LocalCwd, Env: r.Env,
+		Interpreter: r.Interpreter, Wait: !r.NoWait, Stock: r.Stock,
 	}
-	req.Interpreters = s.b.interpreters(s.adapter.Name())
-	if s.adapter.Name() == "python" {
-		req.Stock = req.Stock || c.Python.Stock
+	req.Interpreters = b.interpreters(a.Name())
+	if a.Name() == "python" {
+		req.Stock = req.Stock || b.config.Python.Stock
 	}
 	return req
+}
+
+func mode(r api.OpenRequest) adapters.Mode {
+	switch {
+	case r.Port != 0:
+		return adapters.Port
+	case attaches(r):
+		return adapters.Attach
+	}
+	return adapters.Launch
 }
 
 // interpreters are those that the configuration names for a language.

@@ -73,7 +73,13 @@ func (s *session) raiseOnce(ctx context.Context, r *rig, req adapters.Request) e
 	if err := s.inspect(ctx, r, req); err != nil {
 		return err
 	}
-	return s.started(ctx, r)
+	if err := s.started(ctx, r); err != nil {
+		return err
+	}
+	if req.Mode == adapters.Attach && !r.plan.Stands {
+		return s.sameTarget(ctx, r)
+	}
+	return nil
 }
 
 // launch makes the workspace, starts the server in it and waits for its announcement.

@@ -241,7 +241,7 @@ func (b *Broker) serveHosts(w http.ResponseWriter, r *http.Request) error {
 		reply(w, list)
 		return nil
 	}
-	list, err := b.hosts.List(r.Context())
+	list, wants, err := b.hosts.List(r.Context())
 	if err != nil {
 		return err
 	}
@@ -252,8 +252,9 @@ func (b *Broker) serveHosts(w http.ResponseWriter, r *http.Request) error {
 	forwards := b.forwards.count()
 	for i := range list {
 		list[i].Forwards = forwards[list[i].Name]
-		if state := b.forwards.linkState(list[i].Name); state != "" && (list[i].Link == nil || list[i].Link.State == tunnel.LinkDown) {
-			list[i].Link = &api.Link{State: state}
+		list[i].SSHForwards = len(b.forwards.passedOver(list[i].Name, wants[list[i].Name]))
+		if kept := b.forwards.linkOf(list[i].Name); kept != nil && (list[i].Link == nil || list[i].Link.State == tunnel.LinkDown) {
+			list[i].Link = kept
 		}
 		for _, s := range sessions {
 			if s.Host == list[i].Name {

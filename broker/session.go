@@ -51,13 +51,6 @@ type session struct {
 
 func newSession(b *Broker, id string, req api.OpenRequest, a adapters.Adapter, cancel context.CancelCauseFunc) *session {
 	now := time.Now().UTC().Truncate(time.Second)
-	mode := adapters.Launch
-	switch {
-	case req.Port != 0:
-		mode = adapters.Port
-	case attaches(req):
-		mode = adapters.Attach
-	}
 	s := &session{
 		id: id, b: b, req: req, adapter: a, cancel: cancel,
 		log:     b.log.With("session", id, "host", req.Host, "lang", a.Name()),
@@ -65,7 +58,7 @@ func newSession(b *Broker, id string, req api.OpenRequest, a adapters.Adapter, c
 		opened: make(chan struct{}),
 		done:   make(chan struct{}),
 		cur: api.Session{
-			ID: id, Host: req.Host, Lang: a.Name(), Mode: string(mode), Phase: api.PhaseOpening, Protocol: string(a.Protocol()),
+			ID: id, Host: req.Host, Lang: a.Name(), Mode: string(mode(req)), Phase: api.PhaseOpening, Protocol: string(a.Protocol()),
 			Command: append([]string{}, req.Program...), Map: append([]api.PathMap{}, req.Map...),
 			Created: now, Expires: now.Add(req.TTL), Policy: "full", Reason: req.Reason, Warnings: []string{}, Left: []string{},
 		},

@@ -27,12 +27,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fakeAdapter struct {
 	failures []adapters.Failure
 	change   func(adapters.Request, *adapters.Plan) // may be nil
+	check    func(adapters.Request) error           // may be nil
 }
 
-func (fakeAdapter) Name() string                 { return "java" }
-func (fakeAdapter) Aliases() []string            { return []string{"jvm"} }
-func (fakeAdapter) Protocol() adapters.Protocol  { return adapters.JDWP }
-func (fakeAdapter) Check(adapters.Request) error { return nil }
+func (fakeAdapter) Name() string                { return "java" }
+func (fakeAdapter) Aliases() []string           { return []string{"jvm"} }
+func (fakeAdapter) Protocol() adapters.Protocol { return adapters.JDWP }
+func (a fakeAdapter) Check(r adapters.Request) error {
+	if a.check == nil {
+		return nil
+	}
+	return a.check(r)
+}
 func (fakeAdapter) Recognise(r adapters.Running) (adapters.Found, bool) {
 	return adapters.Found{}, len(r.Argv) > 0 && r.Argv[0] == "java"
 }

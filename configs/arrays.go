@@ -119,22 +119,29 @@ func arrayOf(key string) (array, bool) {
 
 // KeepsSSHForwards tells whether the forwards of a host's ssh configuration are wanted.
 func (c Config) KeepsSSHForwards(host string) bool {
-	return c.first(host, func(h Host) *bool { return h.SSHForwards })
+	v := c.first(host, func(h Host) *bool { return h.SSHForwards })
+	return v != nil && *v
+}
+
+// PassesOverSSHForwards tells whether nothing is said of the forwards of a host's ssh configuration: nobody has decided to do without them.
+func (c Config) PassesOverSSHForwards(host string) bool {
+	return c.first(host, func(h Host) *bool { return h.SSHForwards }) == nil
 }
 
 // ForwardsAgent tells whether commands on a host may use the user's ssh-agent.
 func (c Config) ForwardsAgent(host string) bool {
-	return c.first(host, func(h Host) *bool { return h.ForwardAgent })
+	v := c.first(host, func(h Host) *bool { return h.ForwardAgent })
+	return v != nil && *v
 }
 
-// first is what the first [[host]] says that matches and sets an option.
-func (c Config) first(host string, option func(Host) *bool) bool {
+// first is what the first [[host]] says that matches and sets an option; nil where none does.
+func (c Config) first(host string, option func(Host) *bool) *bool {
 	for _, h := range c.Hosts {
 		if v := option(h); v != nil && h.Matches(host) {
-			return *v
+			return v
 		}
 	}
-	return false
+	return nil
 }
 
 // Matches tells whether a host's name, without the user before it, is meant. Letters are as they are: names in an ssh configuration are

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
+	"github.com/debugbroker/debugbroker/integration/frontend/expect"
 )
 
 // untraced demands that nobody traces a program, and that it is not stopped.
@@ -216,4 +218,34 @@ func TestAttachWithoutDirectory(t *testing.T) {
 			untraced(t, h.cmd.Process.Pid)
 		})
 	}
+}
+
+// TestAttachDirectoryRemovedLater: the directory goes after the session was opened. debugpy does not get in; the front end is told so at once, in
+// the answer to its attach, and the program is not touched.
+func TestAttachDirectoryRemovedLater(t *testing.T) {
+	t.Parallel()
+	k := attachPython(t)
+	w := newWorld(t, k.options())
+	dir := t.TempDir()
+	cmd := exec.Command(k.argv[0], k.argv[1:]...)
+	cmd.Dir = dir
+	h := startCommand(t, "tick", cmd)
+	v := k.attach(t, w, "box", h)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		d := expect.DialDAP(t, v.Local)
+		d.Initialize()
+		ctx, cancel := context.WithTimeout(t.Context(), expect.Limit)
+		err := d.DAP.Attach(ctx, nil)
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), "the working directory of process "+h.pid()+" has been removed") || !strings.Contains(err.Error(), dir) {
+			t.Errorf("attach: %v", err)
+		}
+		d.Close()
+	}
+	h.untouched()
+	closeAttached(t, w.Broker, k.lang, v.ID)
+	h.runsOn()
 }

@@ -110,4 +110,7 @@ func TestRequestsThatCannotBeMeant(t *testing.T) {
 			}
 		})
 	}
+	if all := brokertest.JSON[[]api.Session](s.Broker, "list", "--all"); len(all) != 0 {
+		t.Errorf("sessions of them are kept: %+v", all)
+	}
 }

@@ -100,6 +100,10 @@ func TestForwardHostAway(t *testing.T) {
 	if l := hosts[0].Link; l == nil || l.State != "waiting" && l.State != "connecting" || l.State == "waiting" && l.Error == nil {
 		t.Errorf("%+v", l)
 	}
+	s.awaitForward(t, f.Name, "refused", func(f api.Forward) bool { return f.Error != nil && strings.Contains(f.Error.Message, "refused") })
+	if r := s.OK("hosts"); !strings.Contains(r.Stdout, " ERROR\n") || !strings.Contains(r.Stdout, "refused") && !strings.Contains(r.Stdout, "connecting") {
+		t.Errorf("hosts says %s", r.Stdout)
+	}
 	s.sshd.Start()
 	works(t, f.Listen)
 	var kinds []string

@@ -112,6 +112,94 @@ func TestForwardPortTakenMeanwhile(t *testing.T) {
 	works(t, f.Listen)
 }
 
+// TestForwardFarPortOutlivesTheDaemon: the port that the host's server chose for -R 0 is the next daemon's too.
+func TestForwardFarPortOutlivesTheDaemon(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	target := "localhost:" + tcpPort(upper(t, "tcp", "127.0.0.1:0"))
+	const tries = 5 // any program may be given the port while no daemon has it
+	for range tries {
+		chosen := s.forward(t, "box", "-R", "0:"+target)[0]
+		kept := true
+		for _, end := range []func(){func() { s.OK("stop") }, s.Crash} {
+			end()
+			after := s.awaitForward(t, chosen.Name, "up or refused", func(f api.Forward) bool {
+				return f.State == api.ForwardUp || f.Error != nil && strings.Contains(f.Error.Message, " there is ")
+			})
+			if kept = after.State == api.ForwardUp; !kept {
+				t.Logf("%s: %s", chosen.Listen, after.Error.Message)
+				break
+			}
+			if after.Listen != chosen.Listen || after.Note != "" {
+				t.Errorf("listens on %s (%s), and did on %s", after.Listen, after.Note, chosen.Listen)
+			}
+			works(t, "127.0.0.1:"+strings.TrimPrefix(after.Listen, "localhost:"))
+		}
+		s.OK("unforward", chosen.Name)
+		if kept {
+			return
+		}
+	}
+	t.Errorf("the port was somebody else's %d times", tries)
+}
+
+// TestForwardSocketsAfterKill: a killed daemon leaves its sockets, here and on the host. The next one takes their places, but not one that
+// another program listens on by then, or where another file is.
+func TestForwardSocketsAfterKill(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, sshd.Options{}, "")
+	dir, err := os.MkdirTemp("/tmp", "fs-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := func(name string) string { return filepath.Join(dir, name) }
+	target := "localhost:" + tcpPort(upper(t, "tcp", "127.0.0.1:0"))
+	s.forward(t, "box", "-L", path("left")+":"+target, "--name", "left")
+	s.forward(t, "box", "-L", path("taken")+":"+target, "--name", "taken")
+	s.forward(t, "box", "-L", path("file")+":"+target, "--name", "file")
+	s.forward(t, "box", "-R", path("there")+":"+target, "--name", "there")
+	s.Crash()
+	for _, name := range []string{"left", "taken", "file"} {
+		if info, err := os.Lstat(path(name)); err != nil || info.Mode().Type() != os.ModeSocket {
+			t.Fatalf("a killed daemon leaves no socket: %v, %v", info, err)
+		}
+	}
+	for _, name := range []string{"taken", "file"} {
+		if err := os.Remove(path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, end := upperUntil(t, "unix", path("taken"))
+	defer end()
+	if err := os.WriteFile(path("file"), []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.OK("list") // starts the next one
+	for _, name := range []string{"left", "there"} {
+		s.awaitUp(t, name)
+		works(t, path(name))
+	}
+	for name, word := range map[string]string{"taken": "another program listens there", "file": "a file is there that is no socket"} {
+		f := s.awaitForward(t, name, "failed", func(f api.Forward) bool { return f.State == api.ForwardFailed })
+		if f.Error == nil || f.Error.Code != api.CodePortBusy || !strings.Contains(f.Error.Message, word) || f.Error.Hint == "" {
+			t.Errorf("%s: %+v", name, f.Error)
+		}
+	}
+	if data, err := os.ReadFile(path("file")); string(data) != "precious" {
+		t.Errorf("the file holds %q, %v", data, err)
+	}
+	works(t, path("taken")) // the other program's
+	end()
+	if err := os.Remove(path("file")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"taken", "file"} { // by themselves
+		s.awaitUp(t, name)
+		works(t, path(name))
+	}
+}
+
 // TestForwardsOfTheConfiguration: [[forward]], and the ssh configuration's own where [[host]] says so.
 func TestForwardsOfTheConfiguration(t *testing.T) {
 	t.Parallel()
@@ -137,6 +225,20 @@ ssh_forwards = true
 	}
 	works(t, fmt.Sprintf("127.0.0.1:%d", ours))
 	works(t, fmt.Sprintf("127.0.0.1:%d", theirs))
+	if r := s.OK("hosts"); !strings.Contains(r.Stderr, "forwards of the ssh configuration are not made: other (1)") || !strings.Contains(r.Stderr, "ssh_forwards = true") {
+		t.Errorf("hosts does not tell of other's: %s", r.Stderr)
+	}
+	for _, h := range brokertest.JSON[[]api.Host](s.Broker, "hosts") {
+		if want := map[string]int{"other": 1}[h.Name]; h.SSHForwards != want {
+			t.Errorf("%+v", h)
+		}
+	}
+	s.examine(t, "other").has("ssh forwards", true, "LocalForward", "localhost:"+target, "ssh_forwards = true")
+	for _, c := range s.examine(t, "box").checks {
+		if c.Check == "ssh forwards" {
+			t.Errorf("box: %+v", c)
+		}
+	}
 	if n := len(s.forwards(t)); n != 3 {
 		t.Errorf("%d forwards", n)
 	}

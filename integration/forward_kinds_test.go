@@ -111,6 +111,36 @@ func TestForwardRefusedDestination(t *testing.T) {
 	}
 }
 
+// TestForwardListensElsewhere: where the host's sshd listens on other addresses than it was asked to, forward says so, and forwards too.
+func TestForwardListensElsewhere(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]struct{ asked, listen, note string }{
+		"yes": {"0", "*", "others reach this forward"},
+		"no":  {"*:0", "localhost", "GatewayPorts is off"},
+	} {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			s := newStation(t, sshd.Options{Lines: []string{"GatewayPorts " + setting}}, "")
+			target := "localhost:" + tcpPort(upper(t, "tcp", "127.0.0.1:0"))
+			if r := s.OK("forward", "box", "-R", want.asked+":"+target, "--name", "back"); !strings.Contains(r.Stdout, "box:"+want.listen+":") || !strings.Contains(r.Stderr, "warning: back: ") || !strings.Contains(r.Stderr, want.note) {
+				t.Errorf("forward says %s%s", r.Stdout, r.Stderr)
+			}
+			if r := s.OK("forwards"); !strings.Contains(r.Stdout, " NOTE\n") || !strings.Contains(r.Stdout, want.note) {
+				t.Errorf("forwards says %s", r.Stdout)
+			}
+			f := named(t, s.forwards(t), "back")
+			if !strings.Contains(f.Note, want.note) || f.Error != nil {
+				t.Errorf("%+v", f)
+			}
+			works(t, "127.0.0.1:"+f.Listen[strings.LastIndexByte(f.Listen, ':')+1:])
+			s.sshd.Stop()
+			if f := s.awaitForward(t, "back", "waiting", func(f api.Forward) bool { return f.State == api.ForwardWaiting }); f.Note != "" {
+				t.Errorf("nothing listens, and of where it does: %+v", f)
+			}
+		})
+	}
+}
+
 // TestForwardRestart: one forward's connections end, its port stays, and the others' go on.
 func TestForwardRestart(t *testing.T) {
 	t.Parallel()

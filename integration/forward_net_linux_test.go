@@ -42,7 +42,7 @@ func newNetwork(t *testing.T) *network {
 	n.gate.Address("street", on(gateAddress6, 64))
 	netns.Join(n.gate, n.inner, "hall", "door", on("10.77.2.1", 24), on(innerAddress, 24))
 
-	n.gateway = sshd.New(t, sshd.Options{Alias: "gate", Address: gateAddress, Within: n.gate.Argv(), Lines: []string{"ListenAddress " + gateAddress6}})
+	n.gateway = sshd.New(t, sshd.Options{Alias: "gate", Address: gateAddress, Within: n.gate.Argv(), Lines: []string{"AddressFamily any", "ListenAddress " + gateAddress6}})
 	n.gateway.TrustAt(gateAddress6, n.gateway.Port())
 	n.gateway.AddHost("gate6", "HostName "+gateAddress6, "AddressFamily inet6")
 	n.gateway.AddHost("bound", "BindAddress "+secondAddress)

@@ -21,6 +21,14 @@ import (
 // both directions work and that each was closed on its own. It returns where it listens.
 func upper(t *testing.T, network, address string) net.Addr {
 	t.Helper()
+	at, end := upperUntil(t, network, address)
+	t.Cleanup(end)
+	return at
+}
+
+// upperUntil is upper that can be ended before the test is.
+func upperUntil(t *testing.T, network, address string) (at net.Addr, end func()) {
+	t.Helper()
 	l, err := net.Listen(network, address)
 	if err != nil {
 		t.Fatal(err)
@@ -42,8 +50,7 @@ func upper(t *testing.T, network, address string) net.Addr {
 			})
 		}
 	})
-	t.Cleanup(func() { l.Close(); running.Wait() })
-	return l.Addr()
+	return l.Addr(), func() { l.Close(); running.Wait() }
 }
 
 // tcpPort is the port of a listener.

@@ -61,6 +61,10 @@ type ForwardOptions struct {
 	BindMask fs.FileMode
 	// Unlink removes a socket of our own that nobody listens on any more from where one is to be made, here or on the far side.
 	Unlink bool
+	// FarPort is asked for by a remote forward of port 0: the far side chose it before. FarPortHeld says that an earlier process of ours had it, whose
+	// connection the far side may still believe in: then it is waited for, as after the loss of a link. Else another will do at once.
+	FarPort     int
+	FarPortHeld bool
 	// GatewayPorts makes local listeners without a bind address listen on all addresses.
 	GatewayPorts bool
 }
@@ -74,9 +78,10 @@ type ForwardStatus struct {
 	Total       uint64
 	// BytesIn came from the far side to this machine, BytesOut went there, whichever end connected.
 	BytesIn, BytesOut uint64
-	// Note is what the user should know of a remote forward that is up: the server listens on other addresses than it was asked to. "" is
-	// nothing, or nothing yet: it is looked for after the fact.
-	Note string
+	// Note is what the user should know of a remote forward that is up: the server listens on other addresses than it was asked to, or on
+	// another port than before. "" is nothing, or nothing yet: it is looked for after the fact. Looked tells that it has been, as far as that can be told there.
+	Note   string
+	Looked bool
 	// Err is what went wrong last, and ErrAt when; nil after a connection that worked.
 	Err   error
 	ErrAt time.Time
@@ -101,6 +106,7 @@ type Forward struct {
 	state     string
 	bound     Endpoint
 	note      string
+	looked    bool
 	server    ProcessID // who listens for a remote forward at the far side, or did on the last link; zero where that is not known
 	total     uint64
 	lastErr   error
@@ -203,7 +209,7 @@ func (f *Forward) Status() ForwardStatus {
 	defer f.mu.Unlock()
 	return ForwardStatus{
 		State: f.state, Listen: f.bound, Connections: len(f.passages), Total: f.total,
-		BytesIn: f.in.Load(), BytesOut: f.out.Load(), Note: f.note, Err: f.lastErr, ErrAt: f.lastAt,
+		BytesIn: f.in.Load(), BytesOut: f.out.Load(), Note: f.note, Looked: f.looked, Err: f.lastErr, ErrAt: f.lastAt,
 	}
 }
 

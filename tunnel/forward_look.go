@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 )
 
 // farSockets reads which sockets listen on a TCP port of the far side; none where that cannot be told, as where the host runs no commands.
@@ -35,42 +37,46 @@ func (f *Forward) farHolder(ctx context.Context, link *Link, port int) string {
 	return ""
 }
 
-// lookFar finds out on which addresses the server listens: GatewayPorts in its sshd_config changes what it was asked for, both ways, and it
-// does not say so (channels.c, channel_fwd_bind_addr).
+// lookFar finds out on which addresses the server listens, and shows it, unless the server listens anew meanwhile.
 func (f *Forward) lookFar(ctx context.Context, link *Link, bound Endpoint) {
-	if bound.Path != "" {
+	shown, note := bound, ""
+	if bound.Path == "" {
+		shown.Host, note = farAddress(bound.Host, farSockets(ctx, link, bound.Port))
+	}
+	f.mu.Lock()
+	current := f.bound == bound && f.state == ForwardUp
+	if current {
+		f.bound, f.looked = shown, true
+		f.note = strings.Join(slices.DeleteFunc([]string{f.note, note}, func(s string) bool { return s == "" }), "; ")
+	}
+	f.mu.Unlock()
+	if !current {
 		return
 	}
-	sockets := farSockets(ctx, link, bound.Port)
+	if note != "" {
+		f.log.Warn("remote forward", "note", note)
+	}
+	f.changed()
+}
+
+// farAddress is where sockets say that the server listens which was asked to listen on an address, and what the user should know of it:
+// GatewayPorts in its sshd_config changes what it was asked for, both ways, and it does not say so (channels.c, channel_fwd_bind_addr).
+func farAddress(asked string, sockets []Listener) (host, note string) {
 	if len(sockets) == 0 {
-		return
+		return asked, ""
 	}
 	narrow := true
 	for _, l := range sockets {
 		addr, err := netip.ParseAddr(l.Addr)
 		narrow = narrow && err == nil && addr.IsLoopback()
 	}
-	asked := bound.Host
 	addr, err := netip.ParseAddr(asked)
 	wantsNarrow := asked == "localhost" || err == nil && addr.IsLoopback()
 	switch {
 	case narrow && !wantsNarrow:
-		f.noted(bound, "localhost", fmt.Sprintf("the server listens on loopback only, not on %s: GatewayPorts is off in its sshd_config", asked))
+		return "localhost", fmt.Sprintf("the server listens on loopback only, not on %s: GatewayPorts is off in its sshd_config", asked)
 	case !narrow && wantsNarrow:
-		f.noted(bound, "*", "the server listens on all addresses, so that others reach this forward: GatewayPorts is yes in its sshd_config")
+		return "*", "the server listens on all addresses, so that others reach this forward: GatewayPorts is yes in its sshd_config"
 	}
-}
-
-// noted shows where the server really listens, unless it listens anew meanwhile.
-func (f *Forward) noted(bound Endpoint, host, note string) {
-	f.mu.Lock()
-	current := f.bound == bound && f.state == ForwardUp
-	if current {
-		f.bound.Host, f.note = host, note
-	}
-	f.mu.Unlock()
-	if current {
-		f.log.Warn("remote forward", "note", note)
-		f.changed()
-	}
+	return asked, ""
 }

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,13 +25,13 @@ const (
 // farPort is what a remote forward remembers from one link to the next.
 type farPort struct {
 	port    int       // that the far side chose; 0 where it has not, or need not
-	held    bool      // the far side has listened once
+	held    bool      // the far side has listened once, for us or for an earlier process of ours
 	refused time.Time // since when it does not give the port again; zero where it does, as far as is known
 }
 
 // serveRemote keeps a far listener up: on each link anew, and while the far side refuses, ever more rarely.
 func (f *Forward) serveRemote(ctx context.Context) {
-	var memory farPort
+	memory := farPort{port: f.opts.FarPort, held: f.opts.FarPort != 0 && f.opts.FarPortHeld}
 	pace := backoff.NewExponentialBackOff()
 	pace.MaxInterval = longestRetry
 	for ctx.Err() == nil {
@@ -80,8 +81,8 @@ func (f *Forward) refused(ctx context.Context, link *Link, err error, memory far
 	if memory.held {
 		state = ForwardWaiting
 	}
-	if e := f.spec.Listen; errors.Is(err, ErrFarListen) && e.Path == "" && e.Port != 0 {
-		if who := f.farHolder(ctx, link, e.Port); who != "" {
+	if port := cmp.Or(f.spec.Listen.Port, memory.port); errors.Is(err, ErrFarListen) && port != 0 {
+		if who := f.farHolder(ctx, link, port); who != "" {
 			err = wrapHinted(who, err)
 		}
 	}
@@ -103,23 +104,32 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 			server = id
 		}
 	}
-	l, err := link.Listen(asking, e, ListenOptions{Unlink: f.opts.Unlink || memory.held}) // what was held was ours
+	opts := ListenOptions{Unlink: f.opts.Unlink || memory.held} // what was held was ours
+	l, err := link.Listen(asking, e, opts)
+	if errors.Is(err, ErrFarListen) && e.Port != f.spec.Listen.Port && !memory.held {
+		e.Port = 0 // nobody has relied on it
+		l, err = link.Listen(asking, e, opts)
+	}
 	if err != nil {
 		if errors.Is(err, ErrFarListen) && memory.refused.IsZero() {
 			memory.refused = time.Now()
 		}
 		return nil, err
 	}
+	bound, note := l.Endpoint(), ""
+	if memory.held && memory.port != 0 && memory.port != bound.Port {
+		note = fmt.Sprintf("the port is another: the server did not give %d again for %s", memory.port, keepPortFor)
+		f.log.Warn("remote forward", "note", note)
+	}
 	memory.held, memory.refused = true, time.Time{}
 	if f.spec.Listen.Port == 0 {
-		memory.port = l.Endpoint().Port
+		memory.port = bound.Port
 	}
-	bound := l.Endpoint()
 	if bound.Host == "" && bound.Path == "" {
 		bound.Host = "localhost"
 	}
 	f.mu.Lock()
-	f.bound, f.note, f.server = bound, "", server
+	f.bound, f.note, f.looked, f.server = bound, note, false, server
 	f.lastErr, f.lastAt = nil, time.Time{}
 	f.mu.Unlock()
 	f.setState(ForwardUp)

@@ -229,6 +229,54 @@ func TestForwardRemotePortTaken(t *testing.T) {
 	}
 }
 
+// The port that the far side chose for an earlier process of ours is asked for again. Where it is taken, who relies on it waits for it, and in the
+// end is told of another; who only had it once gets another at once.
+func TestForwardRemotePortOfBefore(t *testing.T) {
+	_, k, _ := keptBox(t)
+	free := freeport.On127(t)
+	f := up(t, running(t, ForwardRemote, "0:127.0.0.1:1", k, ForwardOptions{FarPort: free, FarPortHeld: true}))
+	if s := f.Status(); s.Listen.Port != free || s.Note != "" {
+		t.Errorf("Status = %+v, the port was %d", s, free)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	f = up(t, running(t, ForwardRemote, "0:127.0.0.1:1", k, ForwardOptions{FarPort: port}))
+	if s := f.Status(); s.Listen.Port == port || s.Listen.Port == 0 || s.Note != "" || s.Err != nil {
+		t.Errorf("Status = %+v", s)
+	}
+	f = running(t, ForwardRemote, "0:127.0.0.1:1", k, ForwardOptions{FarPort: port, FarPortHeld: true})
+	eventually(t, "it is refused", func() bool { return f.Status().Err != nil })
+	if s := f.Status(); s.State != ForwardWaiting || !errors.Is(s.Err, ErrFarListen) || !strings.Contains(s.Err.Error(), fmt.Sprintf("port %d there is process %d's", port, os.Getpid())) {
+		t.Errorf("Status = %+v", s)
+	}
+	link, err := k.Up(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, err := NewForward(f.spec, k, ForwardOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := late.listenFar(t.Context(), link, &farPort{port: port, held: true, refused: time.Now().Add(-keepPortFor)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late.group.wait() // it has looked where the server listens
+	if s := late.Status(); s.Listen.Port == port || s.Listen.Port == 0 || !strings.Contains(s.Note, fmt.Sprintf("did not give %d again", port)) {
+		t.Errorf("Status = %+v", s)
+	}
+	l.Close()
+	taken.Close()
+	f.Restart()
+	if s := up(t, f).Status(); s.Listen.Port != port || s.Note != "" {
+		t.Errorf("Status = %+v, the port was %d", s, port)
+	}
+}
+
 // sshd's GatewayPorts makes another address of what was asked for, and does not say so.
 func TestForwardRemoteGatewayPorts(t *testing.T) {
 	for _, test := range []struct{ setting, asked, bound, note string }{

@@ -32,7 +32,7 @@ func socks4Request(command byte, port int, ip, rest string) []byte {
 
 // Each kind of request, over the real sshd: what is served, and what is answered where it is not.
 func TestSocks(t *testing.T) {
-	_, k, _ := keptBox(t, "PermitOpen 127.0.0.1:* localhost:* [::1]:* no-such-host.invalid:*")
+	_, k, _ := keptBox(t, "AddressFamily any", "PermitOpen 127.0.0.1:* localhost:* [::1]:* no-such-host.invalid:*")
 	echo4, echo6 := serve(t, "tcp4", "127.0.0.1:0", func(c net.Conn) { _, _ = io.Copy(c, c) }), 0
 	if hasIPv6(t) {
 		echo6 = portOf(serve(t, "tcp6", "[::1]:0", func(c net.Conn) { _, _ = io.Copy(c, c) }))

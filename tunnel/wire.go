@@ -65,12 +65,13 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 // receive notes the time. After it TCP_QUICKACK is set again, since the kernel falls back to delayed acknowledgements by itself: those,
-// against the Nagle algorithm of a server that writes one message in two pieces, cost 40 ms a message.
+// against the Nagle algorithm of a server that writes one message in two pieces, cost 40 ms a message. While much comes that is no danger:
+// the kernel acknowledges every second segment.
 func (w *wire) receive(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if n > 0 {
 		w.heard.Store(int64(time.Since(w.born)))
-		if w.quick != nil && n < quickBelow {
+		if w.quick != nil && n < quickBelow && w.ahead == nil {
 			w.quick()
 		}
 		w.first.note(p[:n])

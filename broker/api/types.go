@@ -146,6 +146,8 @@ type Host struct {
 	Link     *Link  `json:"link"`
 	Sessions int    `json:"sessions"`
 	Forwards int    `json:"forwards"`
+	// SSHForwards is how many forwards the ssh configuration has for the host that nothing makes, and that nobody has decided to do without.
+	SSHForwards int `json:"ssh_forwards"`
 }
 
 // ForwardState is how a forward is.
@@ -175,6 +177,8 @@ type Forward struct {
 	Since       time.Time    `json:"since"`       // when it got into this state
 	SameUser    bool         `json:"same_user"`   // connections of other local users are refused
 	Source      string       `json:"source"`      // who asked for it: command, config, ssh-config
+	// Note is what the user should know though all is well: the server listens elsewhere than it was asked to.
+	Note string `json:"note"`
 }
 
 // ForwardRequest asks for forwards through a host. Those that are there already stay as they are.

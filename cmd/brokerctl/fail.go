@@ -56,11 +56,16 @@ func (a *app) complain(e *api.Error) {
 		}
 	}
 	if e.Hint != "" {
-		lines := strings.Split(strings.TrimSpace(e.Hint), "\n")
-		a.say("%s %s", a.stderr.paint(green, "hint:"), clean(lines[0]))
-		for _, l := range lines[1:] {
-			a.say("      %s", clean(l))
-		}
+		a.hint(e.Hint)
+	}
+}
+
+// hint says what to do about what was said before.
+func (a *app) hint(text string) {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	a.say("%s %s", a.stderr.paint(green, "hint:"), clean(lines[0]))
+	for _, l := range lines[1:] {
+		a.say("      %s", clean(l))
 	}
 }
 

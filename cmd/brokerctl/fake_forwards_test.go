@@ -43,9 +43,11 @@ func (f *fakeDaemon) addForwards(w http.ResponseWriter, r *http.Request) {
 			v.Error = &api.Error{Code: api.CodePortBusy, Message: "listen on 127.0.0.1:5432: nc (pid 7) has it", Hint: "take another"}
 		case req.Host == "down":
 			v.State, v.Error = api.ForwardWaiting, &api.Error{Code: api.CodeUnreachable, Message: "dial 10.0.0.9:22: no route"}
+		case req.Host == "wide" && spec.Kind == "remote":
+			v.Listen, v.Note = "*:5432", "the server listens on all addresses"
 		case req.Name == "evil":
 			v.Listen, v.Target, v.State = evil, evil, api.ForwardFailed
-			v.Error = &api.Error{Code: api.CodeInternal, Message: evil, Hint: evil}
+			v.Error, v.Note = &api.Error{Code: api.CodeInternal, Message: evil, Hint: evil}, evil
 		}
 		list = append(list, v)
 		if v.Name != "" {

@@ -351,8 +351,8 @@ func (f *fakeDaemon) events(w http.ResponseWriter, r *http.Request) {
 
 func (f *fakeDaemon) hosts(w http.ResponseWriter, _ *http.Request) {
 	answer(w, []api.Host{
-		{Name: "web1", HostName: "web1.example.com", User: "me", Port: 22, Link: &api.Link{State: "up", RTT: 12.34}, Sessions: 1, Forwards: 2},
-		{Name: "db", HostName: "10.0.0.2", User: "root", Port: 2222},
+		{Name: "web1", HostName: "web1.example.com", User: "me", Port: 22, Link: &api.Link{State: "up", RTT: 12.34}, Sessions: 1, Forwards: 2, SSHForwards: 3},
+		{Name: "db", HostName: "10.0.0.2", User: "root", Port: 2222, Link: &api.Link{State: "needs-auth", Error: &api.Error{Code: api.CodeAuth, Message: "db asks: " + evil}}},
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,9 +19,14 @@ func (a *app) forwardsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "forwards",
 		Short: "List the forwards",
-		Long: `List the forwards, one a line, with how many connections are open and how much has come IN from the host and gone OUT to it. A forward
-is up, waiting for its host, or failed: then nothing listens where it should. With --watch the list is redrawn as it changes; where
-stdout is no terminal, and with --json, each forward is a line, and then each change of it.`,
+		Long: `List the forwards, one a line, with how many connections are open and how much has come IN from the host and gone OUT to it.
+
+A forward is up, waiting for its host, or failed: then nothing listens where it should, and brokerd tries again by itself. The ERROR says
+why it is not up, or of one that is up what became of the last connection that came to nothing. There is a NOTE where a host's sshd
+listens on other addresses than it was asked to, or on another port than before.
+
+With --watch the list is redrawn as it changes; where stdout is no terminal, and with --json, each forward is a line, and then each
+change of it.`,
 		Example: `  brokerctl forwards
   brokerctl forwards --watch
   brokerctl forwards --json`,
@@ -82,20 +88,31 @@ func forwardChange(now time.Time, f api.Forward) string {
 	if f.Error != nil {
 		line += ": " + clean(f.Error.Message)
 	}
+	if f.Note != "" {
+		line += "; " + clean(f.Note)
+	}
 	return line + "\n"
 }
 
 // forwardTable is the list as lines, clean.
 func forwardTable(list []api.Forward, width int) []string {
 	head := []string{"NAME", "HOST", "KIND", "LISTEN", "TARGET", "STATE", "OPEN", "IN", "OUT", "ERROR"}
+	noted := slices.ContainsFunc(list, func(f api.Forward) bool { return f.Note != "" })
+	if noted {
+		head = append(head, "NOTE")
+	}
 	rows := make([][]string, 0, len(list))
 	for _, f := range list {
 		trouble := ""
 		if f.Error != nil {
 			trouble = clean(f.Error.Message)
 		}
-		rows = append(rows, []string{clean(f.Name), clean(f.Host), clean(f.Kind), clean(f.Listen), dash(clean(f.Target)), clean(string(f.State)),
-			strconv.Itoa(f.Connections), size(f.BytesIn), size(f.BytesOut), dash(trouble)})
+		row := []string{clean(f.Name), clean(f.Host), clean(f.Kind), clean(f.Listen), dash(clean(f.Target)), clean(string(f.State)),
+			strconv.Itoa(f.Connections), size(f.BytesIn), size(f.BytesOut), dash(trouble)}
+		if noted {
+			row = append(row, dash(clean(f.Note)))
+		}
+		rows = append(rows, row)
 	}
 	return fitted(head, rows, width, "IN", "OUT", "OPEN", "KIND", "HOST")
 }

@@ -19,6 +19,7 @@ func TestTablesFitTheScreen(t *testing.T) {
 	}
 	long := api.Session{ID: "q3f9x2", Host: "deploy@build-17.eu-central.example.com", Lang: "node", Phase: api.PhaseReady, Local: "127.0.0.1:41236", Command: []string{"server.js"}, Created: now}
 	hosts := []api.Host{{Name: "web1", HostName: "web1.example.com", User: "me", Port: 22}, {Name: strings.Repeat("n", 40), HostName: strings.Repeat("h", 60), User: "deploy", Port: 2222, Sessions: 3}}
+	down := []api.Host{{Name: "web1", HostName: "web1.example.com", User: "me", Port: 22, Link: &api.Link{State: "needs-auth", Error: &api.Error{Message: "web1 asks for a password"}}}}
 	processes := []api.Process{{PID: 4242, Lang: "python", User: "www-data", Command: []string{"/usr/bin/python3", "/srv/app.py"}, Container: "docker 3f2a91c0ffee"}, {PID: 4243, Lang: "python", User: "www-data", Command: []string{"b"}}}
 	for _, c := range []struct {
 		name  string
@@ -28,6 +29,7 @@ func TestTablesFitTheScreen(t *testing.T) {
 		{"list", sessionTable(sessions, now, 80), []string{"k3f9x2", "web1", "127.0.0.1:41234", "python3 app.py --verbo", "port 5678"}},
 		{"list of a long host", sessionTable(append(sessions, long), now, 80), []string{"127.0.0.1:41236", "deploy@build-17…", "server.js"}},
 		{"hosts", hostTable(hosts, 80), []string{"web1.example.com", "SESSIONS"}},
+		{"hosts that are not up", hostTable(append(down, hosts[0]), 80), []string{"needs-auth", "web1 asks for a passwo"}},
 		{"ps", processTable(processes, 80), []string{"4242", "docker 3f2a91c0ffee", "/usr/bin/python3 /srv/a"}},
 	} {
 		text := strings.Join(c.lines, "\n")

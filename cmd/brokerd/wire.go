@@ -112,6 +112,7 @@ func live(ctx context.Context, b *broker.Broker, pool *tunnel.Pool, wakes *tunne
 	var links, parts errgroup.Group
 	links.Go(func() error { return pool.Run(poolCtx) })
 	links.Go(func() error { return wakes.Run(poolCtx) })
+	links.Go(func() error { return newGCPacer().Run(poolCtx) })
 	parts.Go(func() error {
 		defer stopAPI()
 		return b.Run(ctx)

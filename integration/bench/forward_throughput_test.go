@@ -30,7 +30,9 @@ var ciphers = []string{"chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com"
 // bulkWay is one way to the server of bulk data.
 type bulkWay struct {
 	name, addr string
+	pid        int // of the program that carries it, 0 where none does
 	took       samples
+	ticks      int // of CPU that the program took
 }
 
 func benchThroughput(b *testing.B, r *report) {
@@ -40,20 +42,20 @@ func benchThroughput(b *testing.B, r *report) {
 		s.AddHost(sshd.Alias, "Ciphers "+cipher)
 		port := serveBulk(b)
 		broker := brokertest.New(b, brokertest.Options{Server: s})
-		_, tunnelled := forward(b, s, ssh, port)
+		tunneller, tunnelled := forward(b, s, ssh, port)
 		ways := []*bulkWay{
-			{name: "brokerctl forward", addr: brokerForward(broker, sshd.Alias, port)},
-			{name: "ssh -L", addr: tunnelled},
+			{name: "brokerctl forward", addr: brokerForward(broker, sshd.Alias, port), pid: broker.PID()},
+			{name: "ssh -L", addr: tunnelled, pid: tunneller.cmd.Process.Pid},
 			{name: "straight", addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))},
 		}
-		rows := [][]string{{"direction", "streams", "brokerctl forward", "ssh -L", "straight", "against ssh -L (p50)"}}
+		rows := [][]string{{"direction", "streams", "brokerctl forward", "ssh -L", "straight", "against ssh -L (p50)", "CPU s a GB", "of ssh -L"}}
 		for _, down := range []bool{false, true} {
 			for _, streams := range []int{1, 8} {
 				name := map[bool]string{false: "up", true: "down"}[down]
 				b.Run(fmt.Sprintf("%s/%s/%d", cipher, name, streams), func(b *testing.B) {
 					benchBulk(b, ways, down, streams)
 					gain := ratio(ways[1].took.p50(), ways[0].took.p50())
-					rows = append(rows, []string{name, strconv.Itoa(streams), rate(ways[0]), rate(ways[1]), rate(ways[2]), fmt.Sprintf("%.2fx", gain)})
+					rows = append(rows, []string{name, strconv.Itoa(streams), rate(ways[0]), rate(ways[1]), rate(ways[2]), fmt.Sprintf("%.2fx", gain), cost(ways[0]), cost(ways[1])})
 					metric(b, gain, "x-ssh-L-p50")
 				})
 			}
@@ -67,22 +69,36 @@ func rate(w *bulkWay) string {
 	return fmt.Sprintf("%.0f", float64(bulkBytes)/1e6/w.took.p50().Seconds())
 }
 
+// cost is the CPU time of the program that carries the bytes, seconds a gigabyte: unlike the rate it depends little on what else is running.
+func cost(w *bulkWay) string {
+	return fmt.Sprintf("%.2f", float64(w.ticks)/ticksPerSecond/(bulkCount*bulkBytes/1e9))
+}
+
 func benchBulk(b *testing.B, ways []*bulkWay, down bool, streams int) {
 	for _, w := range ways {
-		w.took = nil
+		w.took, w.ticks = nil, 0
 	}
 	for i := range bulkWarmUp + bulkCount {
 		for j := range ways {
 			w := ways[(i+j)%len(ways)]
+			before := w.cpu(b)
 			began := time.Now()
 			if err := move(w.addr, down, streams); err != nil {
 				b.Fatalf("%s: %v", w.name, err)
 			}
 			if i >= bulkWarmUp {
 				w.took = append(w.took, time.Since(began))
+				w.ticks += w.cpu(b) - before
 			}
 		}
 	}
+}
+
+func (w *bulkWay) cpu(b *testing.B) int {
+	if w.pid == 0 {
+		return 0
+	}
+	return taken(b, []int{w.pid}).ticks
 }
 
 // move carries bulkBytes over some connections, and returns when the last byte is known to have arrived.

@@ -33,6 +33,12 @@ func (d destination) String() string {
 	return s
 }
 
+// CheckName refuses what ssh would not take for a host on its command line: ErrBadName.
+func CheckName(name string) error {
+	_, err := parseDestination(name)
+	return err
+}
+
 // parseDestination reads what follows `ssh` on a command line.
 func parseDestination(text string) (destination, error) {
 	if strings.HasPrefix(text, "ssh://") {
