@@ -150,17 +150,20 @@ const mostShown = 5
 
 // passedOverCheck says that forwards of the ssh configuration are not made.
 func passedOverCheck(host string, specs []tunnel.ForwardSpec) api.Check {
-	names := map[tunnel.ForwardKind]string{tunnel.ForwardLocal: "LocalForward", tunnel.ForwardRemote: "RemoteForward", tunnel.ForwardSocks: "DynamicForward"}
+	options := map[tunnel.ForwardKind]struct{ ssh, ours string }{
+		tunnel.ForwardLocal: {"LocalForward", "-L"}, tunnel.ForwardRemote: {"RemoteForward", "-R"}, tunnel.ForwardSocks: {"DynamicForward", "-D"},
+	}
 	var words []string
 	for _, s := range specs[:min(len(specs), mostShown)] {
-		words = append(words, names[s.Kind]+" "+s.String())
+		words = append(words, options[s.Kind].ssh+" "+s.String())
 	}
 	if more := len(specs) - len(words); more > 0 {
 		words = append(words, fmt.Sprintf("and %d more", more))
 	}
 	return api.Check{
 		Check: "ssh forwards", OK: true, Detail: strings.Join(words, ", ") + " of the ssh configuration: not made",
-		Hint: "ssh_forwards = true in a [[host]] that matches " + host + " keeps them up, false ends this note; or make one: brokerctl forward " + host,
+		Hint: "ssh_forwards = true in a [[host]] that matches " + host + " keeps them up, false ends this note; or make one: brokerctl forward " + host + " " +
+			options[specs[0].Kind].ours + " " + specs[0].String(),
 	}
 }
 

@@ -113,7 +113,7 @@ func (d *doctor) sshProgram(ctx context.Context) {
 	if err != nil {
 		d.found(api.Check{
 			Check: check, Detail: "there is none on brokerd's PATH",
-			Hint: "install the OpenSSH client: it is asked what the ssh configuration means (ssh -G). Without it Match blocks are not understood",
+			Hint: "install the OpenSSH client: it is asked what the ssh configuration means (ssh -G). Without it brokerd reads that itself, and a few things otherwise",
 		})
 		return
 	}

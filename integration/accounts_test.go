@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,6 +36,9 @@ type houseOptions struct {
 	private string            // more for sshd.Options.Private
 	env     map[string]string // of every command
 	path    string            // in front of the PATH
+	secret  string            // ada's password as /etc/shadow has it; "" is none
+	lines   []string          // of sshd_config, before all others
+	pam     string            // /etc/pam.d/sshd; "" is the machine's
 }
 
 // newHouse needs root.
@@ -45,11 +49,12 @@ func newHouse(t *testing.T, o houseOptions) house {
 	}
 	dir := readable(t)
 	passwd, group, shadow := slurp(t, "/etc/passwd"), slurp(t, "/etc/group"), slurp(t, "/etc/shadow")
+	secrets := map[string]string{"ada": cmp.Or(o.secret, "*"), "bob": "*"}
 	for name, id := range map[string]int{"ada": ada, "bob": bob} {
 		home := filepath.Join(dir, name)
 		passwd += fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh\n", name, id, id, home)
 		group += fmt.Sprintf("%s:x:%d:\n", name, id)
-		shadow += name + ":*:19000:0:99999:7:::\n"
+		shadow += name + ":" + secrets[name] + ":19000:0:99999:7:::\n"
 		if err := os.Mkdir(home, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -62,13 +67,17 @@ func newHouse(t *testing.T, o houseOptions) house {
 	for k, v := range o.env {
 		env[k] = v
 	}
-	private := ""
+	private, pamOver := "", ""
+	if o.pam != "" {
+		pamOver = "/etc/pam.d/sshd"
+	}
 	for _, f := range []struct {
 		name, over, text string
 		mode             os.FileMode
 	}{
 		{"passwd", "/etc/passwd", passwd, 0o644}, {"group", "/etc/group", group, 0o644}, {"shadow", "/etc/shadow", shadow, 0o600},
 		{"sudoers", "/etc/sudoers", "Defaults env_keep += \"DEBUGBROKER_TEST_MARK\"\nroot ALL=(ALL:ALL) ALL\n" + o.sudoers + "\n", 0o440},
+		{"pam", pamOver, o.pam, 0o644},
 		{"ada/.profile", "", "PATH='" + env["PATH"] + "'; export PATH\n", 0o644},
 	} {
 		put(t, filepath.Join(dir, f.name), []byte(f.text), f.mode)
@@ -76,7 +85,7 @@ func newHouse(t *testing.T, o houseOptions) house {
 			private += fmt.Sprintf("[ ! -e %[2]s ] || mount --bind '%[1]s' %[2]s\n", filepath.Join(dir, f.name), f.over)
 		}
 	}
-	s := sshd.New(t, sshd.Options{Env: env, Private: private + o.private})
+	s := sshd.New(t, sshd.Options{Env: env, Private: private + o.private, Lines: o.lines})
 	s.AddHost(sshd.Alias, "User ada")
 	for _, path := range []string{filepath.Dir(s.Dir()), s.Dir()} {
 		if err := os.Chmod(path, 0o711); err != nil {

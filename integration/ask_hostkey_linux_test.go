@@ -3,11 +3,9 @@ package integration_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
 	"github.com/debugbroker/debugbroker/integration/sshd"
@@ -50,30 +48,12 @@ func TestOverControlMaster(t *testing.T) {
 	s := newStation(t, sshd.Options{}, "")
 	s.clean(t)
 	path := filepath.Join(t.TempDir(), "cm")
-	s.sshd.AddHost("ridden", "ControlPath "+path, "IdentityFile /nonexistent", "UserKnownHostsFile /dev/null", "ProxyCommand false")
-	master := exec.Command("ssh", "-F", s.sshd.ConfigFile(), "-M", "-S", path, "-N", "-o", "BatchMode=yes", "box")
-	if err := master.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = master.Wait() }()
-	t.Cleanup(func() { _ = master.Process.Kill(); <-ended })
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(path); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the ControlMaster does not listen")
-		}
-	}
+	end := s.rideMaster(t, path)
 	e := s.examine(t, "ridden")
 	e.fails()
 	e.has("control master", true, path)
 	e.has("tcp forwarding", true)
 	s.OK("ps", "ridden")
-	if err := master.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	<-ended
+	end()
 	s.complains(t, complaint{5, api.CodeUnreachable, []string{"ProxyCommand ended with exit status 1"}}, "ps", "ridden")
 }

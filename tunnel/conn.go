@@ -166,11 +166,7 @@ func (c *Conn) Dial(ctx context.Context, network, address string) (net.Conn, err
 		return opened{channel, requests}, err
 	}, func(o opened) { _ = o.channel.Close(); ssh.DiscardRequests(o.requests) })
 	if err != nil {
-		err = classifyOpen(network, err)
-		if c.master != "" && network == "unix" && errors.Is(err, ErrFarDial) {
-			err = hinted(err, masterUnixHint)
-		}
-		return nil, wrapHinted(fmt.Sprintf("dial %s from %s", address, c.hop.name()), err)
+		return nil, wrapHinted(fmt.Sprintf("dial %s from %s", address, c.hop.name()), classifyOpen(network, err))
 	}
 	return newStream(c, ch.channel, ch.requests, network, address), nil
 }

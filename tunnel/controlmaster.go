@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/tailscale/peercred"
 	"golang.org/x/crypto/ssh"
 )
@@ -19,9 +18,6 @@ import (
 // masterTimeout bounds what a ControlMaster may take to let us in. One that asks its user first (ControlMaster ask) mostly takes longer, and is
 // not waited for.
 const masterTimeout = 5 * time.Second
-
-// masterUnixHint is for sockets on the far side: OpenSSH takes them for ssh -W, which is what a master does for us, since 9.4.
-const masterUnixHint = "is the socket there? If it is, the server forbids it (AllowStreamLocalForwarding), or the ControlMaster is an ssh older than 9.4, which reaches no sockets"
 
 // errNoMaster says that no ControlMaster is there, which is the usual case.
 var errNoMaster = errors.New("no ControlMaster there")
@@ -40,7 +36,7 @@ func (a *attempt) ride(ctx context.Context, hop *Hop) (*Conn, error) {
 	}
 	w := newWire(nc)
 	stop := context.AfterFunc(ctx, func() { _ = w.Close() })
-	conn, err := greetMaster(ctx, hop, w, a.log)
+	conn, err := a.greetMaster(ctx, hop, w)
 	if !stop() && err == nil {
 		_ = conn.Close()
 		err = context.Cause(ctx)
@@ -69,7 +65,7 @@ func dialMaster(ctx context.Context, path string) (*net.UnixConn, error) {
 	}
 	creds, err := peercred.Get(nc)
 	if err == nil {
-		if uid, ok := creds.UserID(); !ok || uid != fmt.Sprint(os.Geteuid()) {
+		if !sameUser(creds) {
 			err = errors.New("another user serves it")
 		}
 	}
@@ -81,20 +77,24 @@ func dialMaster(ctx context.Context, path string) (*net.UnixConn, error) {
 }
 
 // greetMaster says hello, and sees that the server behind the master is there.
-func greetMaster(ctx context.Context, hop *Hop, w *wire, log hclog.Logger) (*Conn, error) {
-	master, err := newMasterConn(hop.ControlPath, w)
+func (a *attempt) greetMaster(ctx context.Context, hop *Hop, w *wire) (*Conn, error) {
+	master, err := newMasterConn(hop.ControlPath, w, a.sockets)
 	if err != nil {
 		return nil, spoken(bare(err))
 	}
-	channels, requests := make(chan ssh.NewChannel), make(chan *ssh.Request)
-	close(channels) // a master passes on nothing that the server opens or asks for
-	close(requests)
-	conn := newConn(hop, w, master, channels, requests, log)
+	requests := make(chan *ssh.Request)
+	close(requests) // a master passes on nothing that the server asks for
+	conn := newConn(hop, w, master, master.incoming, requests, a.log)
 	conn.master, conn.how = hop.ControlPath, "the ControlMaster at "+hop.ControlPath
+	conn.group.spawn(func() {
+		<-conn.done
+		master.tidy()
+	})
 	if _, err := conn.Ping(ctx); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("the server behind it does not answer: %w", err)
 	}
+	sweepForwards(ctx, a.sockets, hop.ControlPath)
 	return conn, nil
 }
 
@@ -126,19 +126,10 @@ func controlSocket(path string) error {
 	return nil
 }
 
-// ownRequests tells whether the connection passes on global requests and their answers, which a ControlMaster does not.
-func (c *Conn) ownRequests() error {
-	if c.master == "" {
-		return nil
-	}
-	return hinted(fmt.Errorf("%w: %s is reached over the ControlMaster at %s, which lets others have no listener on the far side", ErrForbidden, c.hop.name(), c.master),
-		"set ControlPath none for "+c.hop.name()+" in the ssh configuration, or end the master (`ssh -O exit "+c.hop.name()+"`), for a connection of its own")
-}
-
 // limits are warnings of what a connection cannot do.
 func (c *Conn) limits() []string {
 	if c.master == "" {
 		return nil
 	}
-	return []string{"reached over the ControlMaster at " + c.master + ": remote forwards are off, an ssh older than 9.4 reaches no unix sockets, and commands beyond MaxSessions of its one connection wait for the end of others"}
+	return []string{"reached over the ControlMaster at " + c.master + ": commands beyond MaxSessions of its one connection wait for the end of others"}
 }

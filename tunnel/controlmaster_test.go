@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,12 +18,19 @@ import (
 )
 
 // startMaster runs an ssh that is a ControlMaster of a hop, and sets the hop up to be reached over it and in no other way.
-func startMaster(t *testing.T, hop Hop, more ...string) (over Hop, master *os.Process) {
+func startMaster(t *testing.T, hop Hop) (over Hop, master *os.Process) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "cm")
+	master = startMasterAt(t, hop, path)
+	hop.ControlPath, hop.IdentityFiles, hop.UserKnownHostsFiles = path, nil, nil
+	return hop, master
+}
+
+func startMasterAt(t *testing.T, hop Hop, path string, options ...string) *os.Process {
+	t.Helper()
 	cmd := exec.Command("ssh", "-F", "none", "-M", "-S", path, "-N", "-o", "BatchMode=yes", "-o", "ControlPersist=no", "-o", "IdentityAgent=none", "-o", "ServerAliveInterval=0",
 		"-o", "UserKnownHostsFile="+hop.UserKnownHostsFiles[0], "-i", hop.IdentityFiles[0], "-p", fmt.Sprint(hop.Port), "-l", hop.User, hop.HostName)
-	cmd.Args = append(cmd.Args[:1:1], append(more, cmd.Args[1:]...)...)
+	cmd.Args = slices.Insert(cmd.Args, 1, options...)
 	cmd.Env = append(os.Environ(), "SSH_ASKPASS=/bin/false", "SSH_ASKPASS_REQUIRE=force") // where it asks its user, they say no
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -39,8 +47,7 @@ func startMaster(t *testing.T, hop Hop, more ...string) (over Hop, master *os.Pr
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	hop.ControlPath, hop.IdentityFiles, hop.UserKnownHostsFiles = path, nil, nil
-	return hop, cmd.Process
+	return cmd.Process
 }
 
 func TestControlMaster(t *testing.T) {
@@ -66,10 +73,6 @@ func TestControlMaster(t *testing.T) {
 	for network, address := range map[string]string{"tcp": "127.0.0.1:0", "unix": socket} {
 		address := answering.Serve(t, network, address, answering.Echo).Addr().String()
 		c, err := host.Dial(t.Context(), network, address)
-		if network == "unix" && errors.Is(err, ErrFarDial) { // an old ssh
-			checkWords(t, err, "", "ssh older than")
-			continue
-		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,14 +188,6 @@ func TestControlMasterLimits(t *testing.T) {
 		t.Errorf("grow = %v", err)
 	}
 	_ = first.Close()
-	_, err = link.Listen(t.Context(), Endpoint{Port: 0}, ListenOptions{})
-	if !errors.Is(err, ErrForbidden) {
-		t.Fatalf("Listen = %v", err)
-	}
-	if _, err := conn.Ping(t.Context()); err != nil {
-		t.Errorf("after Listen: %v", err)
-	}
-	checkWords(t, err, "ControlMaster", "ControlPath none")
 }
 
 // TestDiagnoseControlMaster: doctor says which way it went.
@@ -200,7 +195,7 @@ func TestDiagnoseControlMaster(t *testing.T) {
 	_, box := testBox(t)
 	hop, _ := startMaster(t, box)
 	lines, err := diagnosed(t.Context(), t, []Hop{hop}, nil)
-	if err != nil || contains(lines, "\nFAIL") || !contains(lines, "\nok control master: an ssh of yours") || !contains(lines, "\nok socket forwarding: ") || contains(lines, "host key") {
+	if err != nil || contains(lines, "\nFAIL") || !contains(lines, "\nok control master: an ssh of yours") || !contains(lines, "\nok socket forwarding: allowed") || contains(lines, "host key") {
 		t.Errorf("%v\n%s", err, strings.Join(lines, "\n"))
 	}
 	direct := box
@@ -303,9 +298,9 @@ func TestControlMasterNotUsed(t *testing.T) {
 		})
 	}
 	t.Run("an ssh whose user says no", func(t *testing.T) {
-		hop, _ := startMaster(t, box, "-M") // the second makes it ask (ssh.c)
 		direct := box
-		direct.ControlPath = hop.ControlPath
+		direct.ControlPath = filepath.Join(t.TempDir(), "cm")
+		startMasterAt(t, box, direct.ControlPath, "-M") // the second makes it ask (ssh.c)
 		conn, err := (&Dialer{}).Dial(t.Context(), NewTarget([]Hop{direct}), Caller{}, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -31,12 +31,10 @@ func (l connLook) socket(ctx context.Context) error {
 			l.exam.found(Finding{Check: check, Detail: fmt.Sprintf("%s could not be removed", dir), Hint: "remove it by hand"})
 		}
 	}()
-	listens := false
-	if l.conn.ownRequests() == nil {
-		if listens, err = l.ask(ctx, "streamlocal-forward@openssh.com", sock); err != nil {
-			l.exam.fail(check, err)
-			return nil
-		}
+	listens, err := l.ask(ctx, "streamlocal-forward@openssh.com", sock)
+	if err != nil {
+		l.exam.fail(check, err)
+		return nil
 	}
 	if listens {
 		// It ends with the connection at the latest.
@@ -56,8 +54,6 @@ func (l connLook) socket(ctx context.Context) error {
 	case err == nil:
 		_ = conn.Close()
 		l.ok(check, "", "allowed")
-	case l.conn.master != "" && errors.Is(err, ErrFarDial):
-		l.ok(check, hintOf(err), "not over this ControlMaster")
 	case errors.Is(err, ErrFarDial), errors.Is(err, ErrForbidden):
 		l.exam.found(Finding{Check: check, Detail: "forbidden: a socket that is there cannot be reached", Hint: socketHint})
 	default:

@@ -19,11 +19,15 @@ const (
 // Dialer makes authenticated connections to Targets. The zero Dialer works and logs nothing.
 type Dialer struct {
 	Log hclog.Logger
+	// Sockets is a directory of ours alone, in one that is there, for the sockets to which a ControlMaster leads its forwards, and for what it takes to
+	// have those closed that a process of ours has left behind. "" stands for a new one each time.
+	Sockets string
 }
 
 // attempt is one call of Dial: who asks, and who hears of its progress.
 type attempt struct {
 	log      hclog.Logger
+	sockets  string   // as the Dialer's
 	agents   []string // agent sockets, the newest first
 	environ  []string // what programs of the configuration get, K=V each; nil is our own environment
 	asker    asker
@@ -45,7 +49,7 @@ func (d *Dialer) dialAs(ctx context.Context, target Target, a *attempt) (*Conn, 
 	if len(target.hops) == 0 {
 		return nil, classified(ErrHostUnresolvable, errors.New("dial: the target has no hop"))
 	}
-	a.log = d.Log
+	a.log, a.sockets = d.Log, d.Sockets
 	if a.log == nil {
 		a.log = hclog.NewNullLogger()
 	}

@@ -12,8 +12,9 @@
 // network is another one, and has the Pool probe its Links.
 //
 // Where an ssh of the user's is a ControlMaster for the last hop, the Dialer goes over that instead (controlmaster.go): its masterConn is an ssh.Conn in
-// which each channel is a control connection and pipes of its own. Dropping it leaves the user's other sessions on the master alone. Such a Conn has no far
-// listeners, and a Link of it no further connections.
+// which each channel is a control connection and pipes of its own. Dropping it leaves the user's other sessions on the master alone. A Link of it has no
+// further connections. Far listeners are forwards of the master's to sockets of ours (masterlisten.go), and so are unix sockets of the far side
+// where it is older than OpenSSH 9.4. A master keeps such a forward until it is told otherwise: each has a record (masterclaim.go).
 //
 // Dialer.Diagnose goes the same way with the same code, and tells what it meets: a hopLook hears of each step (it is nil in a plain dial),
 // and a connLook tries on the last connection what the server allows. It shares nothing with the Pool.
@@ -61,7 +62,8 @@
 //   - A shellHost has none of its own. A process has one, which waits for its channel's end, and two more for some seconds once its
 //     standard input has been closed. A talk has up to four (it writes, and reads two streams, bounded by a context), which end with
 //     the call, or, where the connection is silently dead, with it.
-//   - A masterConn has one for each channel that is open, beside what a Conn has.
+//   - A masterConn has one for each channel that is open and one for each far listener, beside what a Conn has, and after its end one that has the
+//     master close the forwards that are left.
 //   - localCarrier has one a child, which waits for it; the Host's Release waits for those.
 //
 // Whoever closes waits: Conn.Close, Link.Run and Pool.Run return when all of these have ended.
@@ -81,6 +83,8 @@
 //     connections, and half a session is worse than none.
 //   - A local listener of a Forward is never closed before its Run ends. What goes wrong with one connection resets that connection, and
 //     nothing else; no byte is lost unseen: a client sees end of file only where the server has said so.
+//   - What we ask a ControlMaster for is recorded before, and the record goes once the master has closed it. A socket that a master is to connect to
+//     is in a directory of ours alone, and only a process of this user's is heard there.
 //   - A channel that the server opens is for a FarListener that asked for it, or for the user's agent where Hop.LendAgent says so, or is refused.
 //   - A started process is recorded in its workspace before its program runs, so Reap finds it whatever happens to us.
 //   - Reap and the lifelines signal a process only where boot id, pid and start time match a record, or where it belongs to the

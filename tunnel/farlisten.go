@@ -64,8 +64,8 @@ type farListeners struct {
 // 2.4). Port 0 takes a free one. Where the server's GatewayPorts is off, which is usual, it listens on loopback whatever host was asked
 // for, and does not say so.
 //
-// Errors wrap ErrFarListen, ErrLinkLost, or ErrForbidden where the link goes over a ControlMaster. A server that does not answer within ctx may listen for a moment, until it gets the
-// request to stop that follows its answer.
+// Errors wrap ErrFarListen, ErrLinkLost, or ErrForbidden where a ControlMaster's user was asked and said no. A server that does not answer within ctx
+// may listen for a moment, until it gets the request to stop that follows its answer.
 func (l *Link) Listen(ctx context.Context, e Endpoint, opts ListenOptions) (*FarListener, error) {
 	if opts.Unlink && e.Path != "" {
 		l.removeStaleFar(ctx, e.Path)
@@ -78,9 +78,6 @@ func (l *Link) Listen(ctx context.Context, e Endpoint, opts ListenOptions) (*Far
 }
 
 func (c *Conn) listen(ctx context.Context, e Endpoint) (*FarListener, error) {
-	if err := c.ownRequests(); err != nil {
-		return nil, wrapHinted(fmt.Sprintf("listen on %s", e), err)
-	}
 	l := &FarListener{conn: c, asked: e, bound: e, queue: make(chan *Incoming, maxIncoming), ended: make(chan struct{})}
 	// Known before it is asked for: the first connection may come right behind the answer.
 	if why := c.far.add(l); why != "" {
@@ -104,7 +101,7 @@ func (c *Conn) listen(ctx context.Context, e Endpoint) (*FarListener, error) {
 	switch {
 	case err != nil:
 		c.far.remove(l)
-		return nil, fmt.Errorf("listen on %s at %s: %w", e, c.hop.name(), err)
+		return nil, wrapHinted(fmt.Sprintf("listen on %s at %s", e, c.hop.name()), err)
 	case !got.ok:
 		c.far.remove(l)
 		return nil, hinted(fmt.Errorf("listen on %s at %s: %w", e, c.hop.name(), ErrFarListen), refusedListenHint(e))

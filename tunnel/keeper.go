@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -20,6 +21,10 @@ const (
 	// steadyFor is how long a link must have lived for its loss to count as the first one, after which a Keeper dials at once. A server that
 	// lets us in and hangs up is not to be asked without a pause.
 	steadyFor = 5 * time.Second
+	// While somebody waits for a connection through the link, a pause is at most a wantedShare-th of the time for which there has been trouble, and
+	// may be wantedPause: an outage of a moment costs them no more than a moment, and one of an hour does not have the server asked all the time.
+	wantedShare = 10
+	wantedPause = firstPause / 2
 	// staleDial is how old a dial must be for Pool.Probe to give it up: what it waits for may have been sent before the machine slept, or
 	// from an address that it has no more.
 	staleDial = 3 * time.Second
@@ -56,7 +61,7 @@ type KeeperStatus struct {
 // Keeper keeps the link to one host up until its Run ends, whatever happens to it. Keepers with the same Target, and Hosts, share the Pool's
 // link: however many there are, there is one dial.
 //
-// After a loss it dials at once, and then ever more rarely, up to once in 30 s, for ever. Where only a person can help (ErrNeedsAuth, ErrAuth,
+// After a loss it dials at once, and then ever more rarely, up to once in 30 s, for ever; less rarely while somebody waits in Dial. Where only a person can help (ErrNeedsAuth, ErrAuth,
 // ErrHostKey) it dials no more until Retry, or until somebody else's dial has brought up the link.
 //
 // Its methods may be called at any time, from any goroutine.
@@ -66,6 +71,7 @@ type Keeper struct {
 	log     hclog.Logger
 
 	retry, probed, joined chan struct{} // each holds one call that no attempt has heeded yet
+	wanted                chan struct{} // likewise: somebody waits in Dial
 	ended                 chan struct{} // closed when Run returns
 
 	mu      sync.Mutex // guards all below
@@ -88,7 +94,7 @@ func NewKeeper(pool *Pool, o KeeperOptions) *Keeper { return newKeeper(pool, o) 
 func newKeeper(l links, o KeeperOptions) *Keeper {
 	k := &Keeper{
 		options: o, links: l, log: o.Log,
-		retry: make(chan struct{}, 1), probed: make(chan struct{}, 1), joined: make(chan struct{}, 1),
+		retry: make(chan struct{}, 1), probed: make(chan struct{}, 1), joined: make(chan struct{}, 1), wanted: make(chan struct{}, 1),
 		ended: make(chan struct{}), changed: make(chan struct{}), status: KeeperStatus{State: LinkConnecting, Since: time.Now()},
 	}
 	if k.log == nil {
@@ -108,8 +114,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 		InitialInterval: firstPause / 2, MaxInterval: longestPause / 2, Multiplier: 2, RandomizationFactor: 1,
 	}
 	pauses.Reset()
-	troubled := false // whether a dial has failed, or a link been lost, since the last steady one
-	var err error     // why there is no link
+	var troubled time.Time // when a dial has failed, or a link been lost, for the first time since the last steady one; zero if none
+	var err error          // why there is no link
 	for {
 		var lived time.Duration
 		lived, err = k.attempt(ctx, err)
@@ -121,25 +127,44 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case needsPerson(err):
 			k.log.Debug("waiting for a person", "host", k.options.Name, "error", err)
 			k.set(KeeperStatus{State: LinkNeedsAuth, Err: err}, nil)
-			k.idle(ctx, nil, nil)
+			k.idle(ctx, nil, nil, nil)
 			continue
 		}
 		if lived >= steadyFor {
 			pauses.Reset()
-			troubled = false
+			troubled = time.Time{}
 		}
-		if lived > 0 && !troubled {
-			troubled = true
+		first := troubled.IsZero()
+		if first {
+			troubled = time.Now()
+		}
+		if lived > 0 && first {
 			continue
 		}
-		troubled = true
-		pause := pauses.NextBackOff()
-		k.log.Debug("no link", "host", k.options.Name, "error", err, "again_in", pause.Round(time.Millisecond).String())
-		k.set(KeeperStatus{State: LinkWaiting, Err: err, RetryAt: time.Now().Add(pause)}, nil)
-		timer := time.NewTimer(pause)
-		k.idle(ctx, timer.C, k.probed)
-		timer.Stop()
+		k.pause(ctx, pauses.NextBackOff(), troubled, err)
 	}
+}
+
+// pause waits until it is time to dial again.
+func (k *Keeper) pause(ctx context.Context, pause time.Duration, troubled time.Time, err error) {
+	k.log.Debug("no link", "host", k.options.Name, "error", err, "again_in", pause.Round(time.Millisecond).String())
+	end := time.Now().Add(pause)
+	k.set(KeeperStatus{State: LinkWaiting, Err: err, RetryAt: end}, nil)
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	wanted := k.wanted
+	if errors.Is(err, ErrBusy) {
+		wanted = nil // who asks more often makes it worse, for others too
+	}
+	if !k.idle(ctx, timer.C, k.probed, wanted) {
+		return
+	}
+	shorter := rand.N(max(time.Since(troubled)/wantedShare, wantedPause))
+	if shorter < time.Until(end) {
+		k.set(KeeperStatus{State: LinkWaiting, Err: err, RetryAt: time.Now().Add(shorter)}, nil)
+		timer.Reset(shorter)
+	}
+	k.idle(ctx, timer.C, k.probed, nil)
 }
 
 // needsPerson tells whether dialling again by itself would be of no use, and may do harm: servers lock out who keeps failing.
@@ -150,7 +175,7 @@ func needsPerson(err error) bool {
 // attempt dials once and holds the link as long as it lives, which it returns: 0 where none came up. The error says why there is none;
 // last is why there was none before.
 func (k *Keeper) attempt(ctx context.Context, last error) (lived time.Duration, err error) {
-	for _, heeded := range []chan struct{}{k.retry, k.probed, k.joined} {
+	for _, heeded := range []chan struct{}{k.retry, k.probed, k.joined, k.wanted} {
 		select {
 		case <-heeded:
 		default:
@@ -198,15 +223,18 @@ func (k *Keeper) dial(ctx context.Context) (*Link, func(), error) {
 	return nil, nil, err
 }
 
-// idle waits for what ends a pause: its time, Retry, a probe, or a link that another's dial has brought up.
-func (k *Keeper) idle(ctx context.Context, over <-chan time.Time, probed <-chan struct{}) {
+// idle waits for what ends a pause: its time, Retry, a probe, or a link that another's dial has brought up. It tells whether it was only wanted.
+func (k *Keeper) idle(ctx context.Context, over <-chan time.Time, probed, wanted <-chan struct{}) bool {
 	select {
 	case <-over:
 	case <-probed:
 	case <-k.retry:
 	case <-k.joined:
 	case <-ctx.Done():
+	case <-wanted:
+		return true
 	}
+	return false
 }
 
 // set changes the status, where it is another, and tells who waits for that.
@@ -260,7 +288,10 @@ func (k *Keeper) Status() KeeperStatus {
 // Up returns the link, for which it waits as long as ctx allows.
 //
 // Errors wrap ErrKeeperEnded, or ctx's error and what the last dial failed with.
-func (k *Keeper) Up(ctx context.Context) (*Link, error) {
+func (k *Keeper) Up(ctx context.Context) (*Link, error) { return k.up(ctx, func() {}) }
+
+// up is Up, which calls waits each time that it begins to.
+func (k *Keeper) up(ctx context.Context, waits func()) (*Link, error) {
 	for {
 		k.mu.Lock()
 		link, changed, status := k.link, k.changed, k.status
@@ -271,6 +302,7 @@ func (k *Keeper) Up(ctx context.Context) (*Link, error) {
 		if link != nil && !isClosed(link.Done()) {
 			return link, nil
 		}
+		waits()
 		select {
 		case <-changed:
 		case <-k.ended: // said above
@@ -290,7 +322,7 @@ func (k *Keeper) Up(ctx context.Context) (*Link, error) {
 // Errors are those of Up, and ErrForbidden, ErrFarDial and ErrLinkLost.
 func (k *Keeper) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	for again := true; ; again = false {
-		link, err := k.Up(ctx)
+		link, err := k.up(ctx, func() { tap(k.wanted) })
 		if err != nil {
 			return nil, err
 		}

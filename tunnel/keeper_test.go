@@ -134,6 +134,54 @@ func TestKeeperDialsAtOnceAfterALoss(t *testing.T) {
 	})
 }
 
+// While somebody waits for a connection, pauses are in proportion to the outage, unless it is the server that has enough.
+func TestKeeperHurriesForWhoWaits(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		err     error
+		hurries bool
+	}{{"unreachable", ErrUnreachable, true}, {"busy", classified(ErrUnreachable, ErrBusy), false}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakeLinks{outcome: works}
+				k, stop := keep(t, f, Target{})
+				defer stop()
+				time.Sleep(time.Minute)
+				f.set(fails(test.err))
+				f.lose()
+				began := time.Now()
+				before := f.count()
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+				defer cancel()
+				waited := make(chan error, 1)
+				go func() {
+					_, err := k.Dial(ctx, "tcp", "localhost:1")
+					waited <- err
+				}()
+				time.Sleep(time.Minute)
+				inAMinute := f.count() - before
+				time.Sleep(2 * time.Hour)
+				if err := <-waited; !errors.Is(err, test.err) || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("Dial = %v", err)
+				}
+				stop()
+				var last time.Time
+				for _, at := range f.dials[before+1:] {
+					if bound := max(at.Sub(began)/wantedShare, wantedPause); test.hurries && at.Sub(began) < 2*time.Hour && !last.IsZero() && at.Sub(last) > bound {
+						t.Errorf("a pause of %s, %s after the loss: want at most %s", at.Sub(last), at.Sub(began), bound)
+					}
+					last = at
+				}
+				// Without hurry there are about nine: 0, 0.25, 0.75, 1.75, …, 31 s in the mean. With it about twenty while the share is below
+				// wantedPause, and one each twentieth of the outage afterwards.
+				if hurried := inAMinute > 30; hurried != test.hurries || inAMinute > 200 {
+					t.Errorf("%d dials in the first minute", inAMinute)
+				}
+			})
+		})
+	}
+}
+
 // A server that lets us in and hangs up gets pauses like one that does not answer.
 func TestKeeperPausesForWhatIsLostAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

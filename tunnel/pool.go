@@ -20,6 +20,8 @@ type PoolOptions struct {
 	Log hclog.Logger // nil: no log
 	// Linger is how long a link that nobody uses is kept; 0 is 60 s.
 	Linger time.Duration
+	// Sockets is as Dialer.Sockets.
+	Sockets string
 }
 
 // Pool shares one Link among all Hosts on the same Target. Host may be called from any goroutine, also before Run is.
@@ -71,13 +73,14 @@ func NewPool(options PoolOptions) *Pool {
 	if p.linger <= 0 {
 		p.linger = defaultLinger
 	}
-	p.dialer.Log = p.log
+	p.dialer.Log, p.dialer.Sockets = p.log, options.Sockets
 	return p
 }
 
-// Run waits until ctx is done, closes all links, and returns when their goroutines have ended. From then on Host fails with
+// Run has forwards closed that an earlier process left behind in ControlMasters, waits until ctx is done, closes all links, and returns when their goroutines have ended. From then on Host fails with
 // ErrPoolClosed.
 func (p *Pool) Run(ctx context.Context) error {
+	p.group.spawn(func() { sweepForwards(ctx, p.dialer.Sockets, "") })
 	<-ctx.Done()
 	p.mu.Lock()
 	p.closed = true

@@ -19,8 +19,8 @@ A host that asked while nobody was there is in the state "needs-auth" (brokerctl
 servers lock out who keeps failing. This command brings the link up; what waits for the host goes on then. brokerd keeps no answer:
 when the link is lost and the host asks again, so does this command.
 
-At a terminal, open asks the same questions itself. Answers are read from the terminal, even where standard input or output is none.
-Without a terminal nothing is asked, and a host that asks is an error at once: exit status 4.
+At a terminal, open, forward and ps ask the same questions themselves. Answers are read from the terminal, even where standard input or
+output is none. Without a terminal nothing is asked, and a host that asks is an error at once: exit status 4.
 
 With --json it prints {"host":"web1","user":"deploy","by":"password","already":false,"link":{...}}.`,
 		Example: `  brokerctl auth web1

@@ -30,13 +30,18 @@ func (a *app) forwardCommand() *cobra.Command {
   -L [BIND:]PORT:HOST:PORT   listens here, and connects from HOST
   -R [BIND:]PORT:HOST:PORT   listens on HOST, and connects from here; -R PORT alone is a SOCKS proxy there
   -D [BIND:]PORT             a SOCKS proxy here, which connects from HOST
-On either side a unix socket's path may stand for a port. Port 0 asks for a free one, which the forward then keeps.
+On either side a unix socket's path may stand for a port. Port 0 asks for a free one, which the forward then keeps. Without BIND it
+listens on loopback; * is all addresses. On HOST its sshd has the last word on that.
 
 A forward is kept until unforward removes it: when the link is lost, when brokerd is restarted, when the machine has slept. Its port
-here stays open meanwhile, and a connection to it waits, for at most 30 seconds, until the host answers again. Asking for the same
-forward again changes nothing. A host that cannot be reached now is waited for; one that refuses us is an error.
+here stays open meanwhile, and a connection to it waits, for at most 30 seconds, until the host answers again; what listens on HOST does
+so again then. Asking for the same forward again changes nothing. [[forward]] in the configuration asks for one for good.
 
-Every user of this machine can connect to a port here; --same-user refuses others than you and root.`,
+A host that cannot be reached now is waited for. One that asks for something asks you, at a terminal. One that refuses us is an error,
+and nothing is kept. Of several forwards those that cannot listen are left out, and the exit status is 1; none is kept then where the
+ssh configuration has ExitOnForwardFailure.
+
+Every user of this machine can connect to a port here; --same-user refuses others than you and root. A unix socket is yours alone.`,
 		Example: `  brokerctl forward web1 -L 5432:db.internal:5432 --name pg
   brokerctl forward web1 -L 0:localhost:8080          # on a free port, which is printed
   brokerctl forward web1 -R 9000:localhost:3000       # web1's port 9000 leads to port 3000 here
@@ -65,7 +70,7 @@ Every user of this machine can connect to a port here; --same-user refuses other
 	fl.StringArrayVarP(&f.remote, "remote", "R", nil, "listen on HOST, connect from here: `SPEC` as ssh -R has it; may be repeated")
 	fl.StringArrayVarP(&f.socks, "dynamic", "D", nil, "a SOCKS proxy here, connect from HOST: `SPEC` as ssh -D has it; may be repeated")
 	fl.StringVar(&f.name, "name", "", "`NAME` of the forward; of several NAME, NAME-2, ... (default: the host and the port)")
-	fl.BoolVar(&f.sameUser, "same-user", false, "refuse connections of other users of this machine")
+	fl.BoolVar(&f.sameUser, "same-user", false, "refuse connections of other users of this machine; for -L and -D")
 	fl.StringVar(&f.restart, "restart", "", "drop the connections of the forward `NAME` and begin anew, with the same port here")
 	for _, name := range []string{"local", "remote", "dynamic", "name"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, completeNothing) // the flags are there

@@ -19,10 +19,14 @@ func (a *app) forwardsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "forwards",
 		Short: "List the forwards",
-		Long: `List the forwards, one a line, with how many connections are open and how much has come IN from the host and gone OUT to it. A forward
-is up, waiting for its host, or failed: then nothing listens where it should. The ERROR says why it is not up, or what became of the
-last connection that came to nothing. A NOTE is there where a host's sshd listens on other addresses than it was asked to. With --watch the list is redrawn as it changes; where
-stdout is no terminal, and with --json, each forward is a line, and then each change of it.`,
+		Long: `List the forwards, one a line, with how many connections are open and how much has come IN from the host and gone OUT to it.
+
+A forward is up, waiting for its host, or failed: then nothing listens where it should, and brokerd tries again by itself. The ERROR says
+why it is not up, or of one that is up what became of the last connection that came to nothing. There is a NOTE where a host's sshd
+listens on other addresses than it was asked to, or on another port than before.
+
+With --watch the list is redrawn as it changes; where stdout is no terminal, and with --json, each forward is a line, and then each
+change of it.`,
 		Example: `  brokerctl forwards
   brokerctl forwards --watch
   brokerctl forwards --json`,

@@ -16,7 +16,10 @@ func (a *app) hostsCommand() *cobra.Command {
 		Use:   "hosts",
 		Short: "List the hosts of the ssh configuration",
 		Long: `List the hosts of the ssh configuration, with the state of the links to them, how long a round trip takes, how many sessions and
-forwards use them, and why a link that is wanted is not up. open and forward take any other that ssh reaches, too.`,
+forwards use them, and the last error of a link that is not up. open and forward take any other host that ssh reaches, too.
+
+A link is up, connecting, waiting for the next try, or down where nobody needs it. needs-auth is one that only you can help: brokerctl
+auth HOST. Forwards of the ssh configuration that nobody makes are told of below the list.`,
 		Example: `  brokerctl hosts
   brokerctl hosts --json`,
 		Args:              noArgs,

@@ -14,7 +14,7 @@ func (a *app) unforwardCommand() *cobra.Command {
 		Use:   "unforward NAME... | --all",
 		Short: "Remove forwards",
 		Long: `Remove forwards: their connections end, and their ports are free. A forward that the configuration or the ssh configuration asks for
-comes back when brokerd is started again.`,
+comes back when brokerd is started again. Of several names those that are no forward's are told, and the rest are removed.`,
 		Example: `  brokerctl unforward pg
   brokerctl unforward --all`,
 		ValidArgsFunction: a.completeForwards,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -65,7 +66,7 @@ func run(ctx context.Context, o options) error {
 	defer st.Close()
 
 	resolver := sshconfig.NewResolver(sshconfig.Options{File: o.sshConfig, Log: log.Named("sshconfig")})
-	pool := tunnel.NewPool(tunnel.PoolOptions{Log: log.Named("tunnel")})
+	pool := tunnel.NewPool(tunnel.PoolOptions{Log: log.Named("tunnel"), Sockets: filepath.Join(o.stateDir, "masters")})
 	hosts := broker.NewHosts(resolver, pool, func() tunnel.Host { return tunnel.NewLocal(tunnel.LocalOptions{}) })
 	b := broker.New(broker.Options{
 		Config: cfg, Store: st, Hosts: hosts, Adapters: adapters.Builtin(), Log: log,

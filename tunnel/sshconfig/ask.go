@@ -144,7 +144,7 @@ func explain(err error, broken []error) error {
 // late says in words why a configuration has not been read in time.
 func late(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("no answer within %s (a Match exec that hangs?)", askTimeout)
+		return fmt.Errorf("no answer within %s (a Match exec or a name server that hangs?)", askTimeout)
 	}
 	return ctx.Err()
 }

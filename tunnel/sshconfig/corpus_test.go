@@ -26,13 +26,16 @@ import (
 //	needs: 9.4           the version of ssh from which on it can be held against ssh
 //	refused: REASON      ssh does not take the file, and why the reader without ssh goes on
 //	quiet: yes           ... without telling anything
+//	dns: NAME KIND VALUE     what the name service knows: A, AAAA, CNAME (testdata/canonical)
+//	fails: HOST...           who cannot be resolved with that
 //	want: HOST USER@HOSTNAME:PORT   what the reader without ssh has to say, where there may be no ssh to hold it against
 //
 // $DIR in it is the directory that it is written to, $ME our name, $CR, $NUL and $BOM are these characters, and $MEGA is a megabyte.
 type corpusCase struct {
-	ask            []string
+	ask, fails     []string
 	needs, refused string
 	quiet          bool
+	zone           zone
 	want           map[string]string
 	config         string // where it was written to
 }
@@ -45,7 +48,7 @@ func loadCase(t testing.TB, path string) corpusCase {
 	}
 	dir := t.TempDir()
 	fill := strings.NewReplacer("$DIR", dir, "$ME", currentAccount().name, "$CR", "\r", "$NUL", "\x00", "$BOM", "\ufeff").Replace
-	c := corpusCase{want: make(map[string]string), config: filepath.Join(dir, "config")}
+	c := corpusCase{want: make(map[string]string), zone: make(zone), config: filepath.Join(dir, "config")}
 	for line := range strings.Lines(string(archive.Comment)) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		switch {
@@ -58,6 +61,10 @@ func loadCase(t testing.TB, path string) corpusCase {
 			c.refused = value
 		case key == "quiet":
 			c.quiet = true
+		case key == "dns":
+			c.zone.add(t, value)
+		case key == "fails":
+			c.fails = strings.Fields(value)
 		case key == "want":
 			host, way, _ := strings.Cut(fill(value), " ")
 			c.want[host] = way
@@ -163,9 +170,7 @@ type reporter interface {
 
 func (p *pair) native(t reporter, file string, d destination, mayRun bool) (reading, []string) {
 	t.Helper()
-	env := corpusEnv()
-	n := &native{account: p.resolver.user, d: d, environ: env, env: environment(env), usual: p.usual, mayRun: mayRun}
-	found, err := n.evaluate(t.Context(), sources{file: file, home: p.resolver.user.home})
+	found, err := p.reader(d, mayRun).evaluate(t.Context(), sources{file: file, home: p.resolver.user.home})
 	if err != nil {
 		t.Fatalf("native: %v", err)
 	}
@@ -173,6 +178,12 @@ func (p *pair) native(t reporter, file string, d destination, mayRun bool) (read
 		delete(found.values, "gssapiauthentication") // an ssh that is built without it passes over it
 	}
 	return p.read(t, found.values, d), found.notes
+}
+
+// reader is the reader without ssh for one destination.
+func (p *pair) reader(d destination, mayRun bool) *native {
+	env := corpusEnv()
+	return &native{account: p.resolver.user, d: d, environ: env, env: environment(env), usual: p.usual, mayRun: mayRun, names: systemNames{}}
 }
 
 func (p *pair) ssh(ctx context.Context, file string, d destination) (reading, error) {

@@ -9,8 +9,8 @@
 //
 //   - ssh refuses a whole file for one line that it does not like; without ssh that line is left out and told. A file that others may write is
 //     refused by both.
-//   - Without ssh, + - and ^ change the list of algorithms that we have, since ssh's is not known, CanonicalizeHostname is told and not done,
-//     and `Match version` matches nothing.
+//   - Without ssh, + - and ^ change the list of algorithms that we have, since ssh's is not known, `Match version` matches nothing, and
+//     CanonicalizeHostname finds names with their domain in /etc/hosts, too.
 //   - Where versions of ssh differ (tokens in User and Include, %j, `Match !final`) the newest is followed.
 //
 // # Goroutines
@@ -30,7 +30,7 @@
 //
 // # What it does not do
 //
-// It opens no connection, and writes no file. It resolves no name; ssh does where the configuration has CanonicalizeHostname. SendEnv is told and
+// It opens no connection but to name servers, where the configuration has CanonicalizeHostname or CanonicalizePermittedCNAMEs, and writes no file. SendEnv is told and
 // not done: one connection serves callers with different environments. It does not grant what Debian's ssh does, a configuration that
 // a group of one member may write, where there is no ssh.
 package sshconfig

@@ -19,6 +19,7 @@ type native struct {
 	env     map[string]string
 	usual   map[string][]string // algorithms by the options' names, for + - and ^
 	mayRun  bool                // Match exec
+	names   nameService         // CanonicalizeHostname
 
 	values    settings
 	host      string // what Host is held against: what was asked for, or in the final pass what it has become
@@ -40,7 +41,7 @@ type block struct {
 func (r *Resolver) read(ctx context.Context, from sources, d destination, env []string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	n := &native{account: r.user, d: d, environ: env, env: environment(env), usual: usualAlgorithms(), mayRun: true}
+	n := &native{account: r.user, d: d, environ: env, env: environment(env), usual: usualAlgorithms(), mayRun: true, names: r.names}
 	found, err := n.evaluate(ctx, from)
 	if ctx.Err() != nil {
 		err = late(ctx)
@@ -62,14 +63,12 @@ func (n *native) evaluate(ctx context.Context, from sources) (answer, error) {
 	if err := n.pass(ctx, from); err != nil {
 		return answer{}, err
 	}
-	n.host = canonicalHost(n.hostName())
-	n.values["hostname"] = []string{strings.ReplaceAll(n.host, "%", "%%")} // it has no token any more
-	canonicalize := n.values.get("canonicalizehostname")
-	if yesNo(canonicalize) == "yes" || canonicalize == "always" {
-		n.note("CanonicalizeHostname is not honoured without an ssh program: " + strconv.Quote(n.host) + " is taken as it stands")
-		n.wantFinal = true
+	again, err := n.canonicalize(ctx)
+	if err != nil {
+		return answer{}, err
 	}
-	if n.wantFinal {
+	n.values["hostname"] = []string{strings.ReplaceAll(n.host, "%", "%%")} // it has no token any more
+	if n.wantFinal || again {
 		n.final = true
 		if err := n.pass(ctx, from); err != nil {
 			return answer{}, err

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// canonicalHost is a host name as ssh goes on with it: an address in its usual form, a name in lower case (ssh.c, resolve_canonicalize).
-func canonicalHost(host string) string {
+// canonicalAddress is an address as ssh goes on with it, in its usual form (ssh.c, resolve_addr); false where the host is a name.
+func canonicalAddress(host string) (string, bool) {
 	if addr, err := netip.ParseAddr(unbracket(host)); err == nil {
-		return addr.String()
+		return addr.String(), true
 	}
 	if addr, ok := shortAddress(host); ok {
-		return addr.String()
+		return addr.String(), true
 	}
-	return lower(host)
+	return "", false
 }
 
 // shortAddress reads what C's inet_aton takes for an IPv4 address beside the usual: 127.1, 0x7f000001, 017.0.0.1.

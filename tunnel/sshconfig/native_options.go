@@ -153,6 +153,11 @@ func (n *native) setList(name string, form form, args []string, put func(...stri
 		put(args...)
 		return ""
 	}
+	if name == "canonicaldomains" || name == "canonicalizepermittedcnames" {
+		if bad := badCanonical(name, args); bad != "" {
+			return bad
+		}
+	}
 	put(strings.Join(args, " "))
 	return ""
 }

@@ -37,7 +37,7 @@ var (
 var optionForms = map[form]string{
 	formText: "bindaddress bindinterface controlpath hostkeyalias hostname ignoreunknown pkcs11provider preferredauthentications " +
 		"refuseconnection securitykeyprovider tag user",
-	formNumber:  "connectionattempts numberofpasswordprompts port requiredrsasize serveralivecountmax",
+	formNumber:  "canonicalizemaxdots connectionattempts numberofpasswordprompts port requiredrsasize serveralivecountmax",
 	formTime:    "connecttimeout serveraliveinterval",
 	formCommand: "knownhostscommand localcommand proxycommand remotecommand",
 	formJump:    "proxyjump",
@@ -52,7 +52,7 @@ var optionForms = map[form]string{
 	formRekey:   "rekeylimit",
 	formMask:    "streamlocalbindmask",
 	formNames:   "casignaturealgorithms ciphers hostkeyalgorithms kexalgorithms macs pubkeyacceptedalgorithms",
-	formNone: "afstokenpassing canonicalizemaxdots cipher compressionlevel controlpersist enableescapecommandline escapechar " +
+	formNone: "afstokenpassing cipher compressionlevel controlpersist enableescapecommandline escapechar " +
 		"fallbacktorsh fingerprinthash forwardx11timeout globalknownhostsfile2 gssapiclientidentity gssapikexalgorithms " +
 		"gssapiserveridentity hostbasedacceptedalgorithms ipqos kbdinteractivedevices kerberosauthentication kerberostgtpassing " +
 		"logfacility loglevel logverbose obscurekeystroketiming protocol rhostsauthentication rhostsrsaauthentication " +

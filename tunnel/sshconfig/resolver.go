@@ -39,6 +39,7 @@ type Resolver struct {
 	binary string // "" reads the files natively
 	log    hclog.Logger
 	user   account
+	names  nameService // where there is no ssh
 
 	mu      sync.Mutex // guards all below
 	answers map[string]answer
@@ -46,7 +47,7 @@ type Resolver struct {
 
 // NewResolver makes a Resolver. It reads nothing yet.
 func NewResolver(options Options) *Resolver {
-	r := &Resolver{binary: options.SSH, log: options.Log, user: currentAccount(), answers: make(map[string]answer)}
+	r := &Resolver{binary: options.SSH, log: options.Log, user: currentAccount(), names: systemNames{}, answers: make(map[string]answer)}
 	r.from = sources{file: options.File, home: r.user.home, system: systemConfig}
 	if r.log == nil {
 		r.log = hclog.NewNullLogger()
