@@ -528,3 +528,36 @@ func outerAddress(t testing.TB) string {
 	}
 	return ""
 }
+
+// absent is a link that is not there, for those who do not hurry.
+type absent struct{ hurried chan struct{} }
+
+func (absent) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+func (absent) Up(ctx context.Context) (*Link, error) { <-ctx.Done(); return nil, ctx.Err() }
+func (a absent) Hurry(context.Context) (*Link, error) {
+	close(a.hurried)
+	return nil, ErrUnreachable
+}
+
+// A forward that nobody uses waits for its link patiently; a client makes it hurry.
+func TestForwardHurriesForAClient(t *testing.T) {
+	via := absent{make(chan struct{})}
+	f := running(t, ForwardLocal, "0:127.0.0.1:1", via, ForwardOptions{})
+	eventually(t, "it waits", func() bool { return f.Status().State == ForwardWaiting })
+	if isClosed(via.hurried) {
+		t.Error("hurries without a client")
+	}
+	listen := f.Status().Listen
+	network, address := listen.dialled()
+	if c, err := net.Dial(network, address); err == nil { // else it has been reset already
+		defer c.Close()
+	}
+	select {
+	case <-via.hurried:
+	case <-time.After(30 * time.Second):
+		t.Error("does not hurry for a client")
+	}
+}
