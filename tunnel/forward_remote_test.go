@@ -53,24 +53,30 @@ func TestForwardRemoteWays(t *testing.T) {
 			if at.Path == "" && at.Host != "::1" {
 				at.Host = "127.0.0.1"
 			}
-			network, address := at.dialled()
-			c, err := net.Dial(network, address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			want := fmt.Sprintf("%d <nil> e end", len(data))
-			if got := halfClose(t, c, data); got != want {
-				t.Errorf("got %q, want %q", got, want)
-			}
-			eventually(t, "the connection is over", func() bool { return f.Status().Connections == 0 })
-			if s := f.Status(); s.Total != 1 || s.BytesIn != uint64(len(data)) || s.BytesOut != uint64(len(want)) || s.Err != nil {
-				t.Errorf("Status = %+v", s)
-			}
+			carriesBack(t, f, at, data)
 		})
 		if _, err := os.Lstat(dir + "/far"); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: the far socket is left: %v", name, err)
 		}
+	}
+}
+
+// carriesBack has data go through a remote forward to a halfServer, with an end of file in one direction while the other goes on.
+func carriesBack(t *testing.T, f *Forward, at Endpoint, data string) {
+	t.Helper()
+	network, address := at.dialled()
+	c, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	want := fmt.Sprintf("%d <nil> e end", len(data))
+	if got := halfClose(t, c, data); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	eventually(t, "the connection is over", func() bool { return f.Status().Connections == 0 })
+	if s := f.Status(); s.Total != 1 || s.BytesIn != uint64(len(data)) || s.BytesOut != uint64(len(want)) || s.Err != nil {
+		t.Errorf("Status = %+v", s)
 	}
 }
 

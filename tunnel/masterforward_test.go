@@ -77,20 +77,7 @@ func TestMasterForwardRemoteWays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := up(t, running(t, ForwardRemote, text, k, ForwardOptions{}))
 			at = local127(f.Status().Listen)
-			network, address := at.dialled()
-			c, err := net.Dial(network, address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			want := fmt.Sprintf("%d <nil> e end", len(data))
-			if got := halfClose(t, c, data); got != want {
-				t.Errorf("got %q, want %q", got, want)
-			}
-			eventually(t, "the connection is over", func() bool { return f.Status().Connections == 0 })
-			if s := f.Status(); s.Total != 1 || s.BytesIn != uint64(len(data)) || s.BytesOut != uint64(len(want)) || s.Err != nil {
-				t.Errorf("Status = %+v", s)
-			}
+			carriesBack(t, f, at, data)
 		})
 		if at != (Endpoint{}) {
 			deaf(t, at)
