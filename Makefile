@@ -37,4 +37,5 @@ bench: ## measure against ssh -L, autossh and scripts made by hand; prints ratio
 	go test -count=1 -run '^$$' -bench . -timeout 60m ./integration/bench
 
 fuzz: ## run every fuzz target for a short while (FUZZTIME=10s each)
+	@integration/setup.sh
 	@integration/fuzz.sh
