@@ -36,5 +36,6 @@ bench: ## measure against ssh -L, autossh and scripts made by hand; prints ratio
 	@integration/setup.sh bench
 	go test -count=1 -run '^$$' -bench . -timeout 60m ./integration/bench
 
-fuzz: ## run every fuzz target for a short while (FUZZTIME=10s each)
+fuzz: ## run every fuzz target for a while (FUZZTIME=3000x inputs each)
+	@integration/setup.sh
 	@integration/fuzz.sh

@@ -132,6 +132,9 @@ func (k *fakeKeeper) Dial(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("not here")
 }
 func (k *fakeKeeper) Up(context.Context) (*tunnel.Link, error) { return nil, errors.New("not here") }
+func (k *fakeKeeper) Hurry(context.Context) (*tunnel.Link, error) {
+	return nil, errors.New("not here")
+}
 
 // fakePorts is this machine's ports, which carriers listen on.
 type fakePorts struct {

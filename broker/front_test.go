@@ -12,6 +12,7 @@ import (
 
 	"github.com/debugbroker/debugbroker/adapters"
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/tunnel"
 )
 
@@ -31,18 +32,7 @@ func speakDAP(t *testing.T, f **fixture, change func(*adapters.Plan)) fakeAdapte
 // attach is a front end that has come through to the server.
 func attach(t *testing.T, f *fixture, s *session) net.Conn {
 	t.Helper()
-	go func() { // ends with the fixture's listener
-		for {
-			c, err := f.host.server.Accept()
-			if err != nil {
-				return
-			}
-			go func() { // ends with the session
-				defer c.Close()
-				_, _ = io.Copy(c, c)
-			}()
-		}
-	}()
+	answering.On(t, f.host.server, answering.Echo)
 	c, err := net.Dial("tcp", s.snapshot().Local)
 	if err != nil {
 		t.Fatal(err)

@@ -3,17 +3,18 @@ package integration_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 )
 
@@ -154,33 +155,10 @@ func fullPort(t *testing.T) int {
 // speaks is a port where each connection is told a text, and then nothing more.
 func speaks(t *testing.T, text string) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	var mu sync.Mutex
-	var open []net.Conn
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.Write([]byte(text))
-			mu.Lock()
-			open = append(open, c)
-			mu.Unlock()
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		running.Wait()
-		for _, c := range open {
-			c.Close()
-		}
-	})
-	return l.Addr().(*net.TCPAddr).Port
+	return answering.Local(t, func(c net.Conn) {
+		_, _ = io.WriteString(c, text)
+		_, _ = io.Copy(io.Discard, c)
+	}).Port()
 }
 
 // authorized lets a key in.

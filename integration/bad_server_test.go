@@ -13,6 +13,7 @@ import (
 	"os"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 	"github.com/debugbroker/debugbroker/integration/frontend/expect"
 	"github.com/debugbroker/debugbroker/integration/programs"
@@ -60,24 +61,7 @@ func serveAgent(t *testing.T, dir, key, passphrase string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "agent")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer c.Close()
-				_ = agent.ServeAgent(keys, c) // ends with the client
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close() }) // its clients end with the daemon, before the test does
+	answering.Serve(t, "unix", path, func(c net.Conn) { _ = agent.ServeAgent(keys, c) })
 	return path
 }
 

@@ -14,5 +14,5 @@
 //	demo        `make demo`
 //	testscan    reads `go test -json` for CI
 //
-// Nothing outside integration imports anything in it, but for tests: those of other packages use sshd, cutter, executable, freeport, frontend, netns, tools and unignore too.
+// Nothing outside integration imports anything in it, but for tests: those of other packages use answering, sshd, cutter, executable, freeport, frontend, netns, tools and unignore too.
 package integration

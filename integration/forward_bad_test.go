@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/sshd"
@@ -128,7 +129,7 @@ func TestForwardSameUser(t *testing.T) {
 		t.Skip("needs root, to be another user")
 	}
 	s := newStation(t, sshd.Options{}, "")
-	target := tcpPort(greeter(t))
+	target := tcpPort(answering.Local(t, func(c net.Conn) { _, _ = io.WriteString(c, "welcome") }).Addr())
 	list := s.forward(t, "box", "-L", "0:localhost:"+target, "--same-user", "--name", "ours")
 	list = append(list, s.forward(t, "box", "-L", "0:localhost:"+target, "--name", "open")...)
 	list = append(list, s.forward(t, "box", "-D", "0", "--same-user", "--name", "proxy")...)
@@ -151,29 +152,6 @@ func TestForwardSameUser(t *testing.T) {
 		t.Errorf("after a restart nobody gets %q", got)
 	}
 	s.complains(t, complaint{2, api.CodeUsage, []string{"same-user"}}, "forward", "box", "-R", "0:localhost:1", "--same-user")
-}
-
-// greeter greets every connection and ends it.
-func greeter(t *testing.T) net.Addr {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			io.WriteString(c, "welcome")
-			c.Close()
-		}
-	}()
-	t.Cleanup(func() { l.Close(); <-ended })
-	return l.Addr()
 }
 
 // askAsNobody has another user connect to an address, and returns what comes.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 	"github.com/debugbroker/debugbroker/integration/freeport"
 	"github.com/debugbroker/debugbroker/integration/sshd"
@@ -170,8 +171,7 @@ func TestForwardSocketsAfterKill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, end := upperUntil(t, "unix", path("taken"))
-	defer end()
+	taken := answering.Serve(t, "unix", path("taken"), inBrackets)
 	if err := os.WriteFile(path("file"), []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestForwardSocketsAfterKill(t *testing.T) {
 		t.Errorf("the file holds %q, %v", data, err)
 	}
 	works(t, path("taken")) // the other program's
-	end()
+	taken.Close()
 	if err := os.Remove(path("file")); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 	"github.com/debugbroker/debugbroker/integration/netns"
 	"github.com/debugbroker/debugbroker/integration/sshd"
@@ -51,8 +52,7 @@ func newNetwork(t *testing.T) *network {
 	if err := n.inner.Do(func() error {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err == nil {
-			serveEcho(t, l)
-			n.echo = l.Addr().(*net.TCPAddr).Port
+			n.echo = answering.On(t, l, answering.Echo).Port()
 		}
 		return err
 	}); err != nil {

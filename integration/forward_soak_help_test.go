@@ -15,44 +15,6 @@ import (
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 )
 
-// soakEcho answers on a port of 127.0.0.1 with what it reads, and half-closes after it.
-func soakEcho(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	serveEcho(t, l)
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-func soakUnixEcho(t *testing.T, path string) {
-	t.Helper()
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serveEcho(t, l)
-}
-
-func serveEcho(t *testing.T, l net.Listener) {
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				if _, err := io.Copy(c, c); err == nil {
-					_ = c.(interface{ CloseWrite() error }).CloseWrite()
-				}
-			}()
-		}
-	}()
-}
-
 // soakSocks reaches an echo on 127.0.0.1 by SOCKS5 (RFC 1928), by a name that the far end resolves.
 func soakSocks(ctx context.Context, proxy string, port uint16) (net.Conn, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", proxy)

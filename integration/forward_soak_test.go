@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 	"github.com/debugbroker/debugbroker/integration/cutter"
 	"github.com/debugbroker/debugbroker/integration/freeport"
@@ -54,7 +55,7 @@ func TestForwardsSoak(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	echo := soakEcho(t)
+	echo := answering.Local(t, answering.Echo).Port()
 	hosts, config := soakSetUp(t)
 	broker := brokertest.New(t, brokertest.Options{SSHConfig: config})
 	for _, h := range hosts {
@@ -131,7 +132,7 @@ func (h *soakHost) forward(t *testing.T, b *brokertest.Broker, echo int) {
 	t.Helper()
 	target := "127.0.0.1:" + strconv.Itoa(echo)
 	sock := filepath.Join(h.server.TempDir(), "echo.sock")
-	soakUnixEcho(t, sock)
+	answering.Serve(t, "unix", sock, answering.Echo)
 	for _, spec := range [][]string{
 		{"-L", "127.0.0.1:0:" + target}, {"-L", "127.0.0.1:0:" + sock}, {"-D", "127.0.0.1:0"},
 		// Without a link sshd does not listen, and any connection of the machine may get a port of those that port 0 takes.

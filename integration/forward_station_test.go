@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 )
 
@@ -21,36 +21,13 @@ import (
 // both directions work and that each was closed on its own. It returns where it listens.
 func upper(t *testing.T, network, address string) net.Addr {
 	t.Helper()
-	at, end := upperUntil(t, network, address)
-	t.Cleanup(end)
-	return at
+	return answering.Serve(t, network, address, inBrackets).Addr()
 }
 
-// upperUntil is upper that can be ended before the test is.
-func upperUntil(t *testing.T, network, address string) (at net.Addr, end func()) {
-	t.Helper()
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
+func inBrackets(c net.Conn) {
+	if text, err := io.ReadAll(c); err == nil {
+		fmt.Fprintf(c, "<%s>", text)
 	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(time.Minute))
-				text, err := io.ReadAll(c)
-				if err == nil {
-					fmt.Fprintf(c, "<%s>", text)
-				}
-			})
-		}
-	})
-	return l.Addr(), func() { l.Close(); running.Wait() }
 }
 
 // tcpPort is the port of a listener.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/debugbroker/debugbroker/integration/answering"
 )
 
 // startMaster runs an ssh that is a ControlMaster of a hop, and sets the hop up to be reached over it and in no other way.
@@ -29,6 +31,7 @@ func startMasterAt(t *testing.T, hop Hop, path string, options ...string) *os.Pr
 	cmd := exec.Command("ssh", "-F", "none", "-M", "-S", path, "-N", "-o", "BatchMode=yes", "-o", "ControlPersist=no", "-o", "IdentityAgent=none", "-o", "ServerAliveInterval=0",
 		"-o", "UserKnownHostsFile="+hop.UserKnownHostsFiles[0], "-i", hop.IdentityFiles[0], "-p", fmt.Sprint(hop.Port), "-l", hop.User, hop.HostName)
 	cmd.Args = slices.Insert(cmd.Args, 1, options...)
+	cmd.Env = append(os.Environ(), "SSH_ASKPASS=/bin/false", "SSH_ASKPASS_REQUIRE=force") // where it asks its user, they say no
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
@@ -68,7 +71,7 @@ func TestControlMaster(t *testing.T) {
 	}
 	socket := filepath.Join(t.TempDir(), "s")
 	for network, address := range map[string]string{"tcp": "127.0.0.1:0", "unix": socket} {
-		address := echoOn(t, network, address)
+		address := answering.Serve(t, network, address, answering.Echo).Addr().String()
 		c, err := host.Dial(t.Context(), network, address)
 		if err != nil {
 			t.Fatal(err)
@@ -134,27 +137,6 @@ func TestControlMaster(t *testing.T) {
 	if err := dialOnce(t.Context(), []Hop{direct}, Caller{}); err != nil {
 		t.Errorf("directly: %v", err)
 	}
-}
-
-// echoOn sends back what it gets, once.
-func echoOn(t *testing.T, network, address string) string {
-	t.Helper()
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		_, _ = io.Copy(c, c)
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-done })
-	return l.Addr().String()
 }
 
 // TestControlMasterLimits: what cannot be done over a master is said, and a ping takes nobody's session.
@@ -230,24 +212,10 @@ func TestControlMasterNotUsed(t *testing.T) {
 	_, box := testBox(t)
 	listener := func(handle func(net.Conn)) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
-			l, err := net.Listen("unix", path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					handle(c)
-					_, _ = io.Copy(io.Discard, c) // until we hang up
-					_ = c.Close()
-				}
-			}()
-			t.Cleanup(func() { _ = l.Close(); <-done })
+			answering.Serve(t, "unix", path, func(c net.Conn) {
+				handle(c)
+				_, _ = io.Copy(io.Discard, c) // until we hang up
+			})
 		}
 	}
 	silent := func(net.Conn) {}
@@ -329,6 +297,19 @@ func TestControlMasterNotUsed(t *testing.T) {
 			_ = conn.Close()
 		})
 	}
+	t.Run("an ssh whose user says no", func(t *testing.T) {
+		direct := box
+		direct.ControlPath = filepath.Join(t.TempDir(), "cm")
+		startMasterAt(t, box, direct.ControlPath, "-M") // the second makes it ask (ssh.c)
+		conn, err := (&Dialer{}).Dial(t.Context(), NewTarget([]Hop{direct}), Caller{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if conn.master != "" {
+			t.Error("it is used")
+		}
+	})
 	t.Run("a stopped ssh", func(t *testing.T) {
 		hop, master := startMaster(t, box)
 		if err := master.Signal(syscall.SIGSTOP); err != nil {

@@ -45,6 +45,8 @@ type Via interface {
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
 	// Up waits for a link.
 	Up(ctx context.Context) (*Link, error)
+	// Hurry is Up for a client's sake: it is there and waits.
+	Hurry(ctx context.Context) (*Link, error)
 }
 
 // ForwardOptions is what a Forward is told beside its specification.

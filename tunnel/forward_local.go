@@ -66,7 +66,7 @@ func (f *Forward) dialFar(ctx context.Context, network, address string) (net.Con
 	}
 	waiting, cancel := context.WithTimeout(ctx, linkWait)
 	defer cancel()
-	if _, err := f.via.Up(waiting); err != nil {
+	if _, err := f.via.Hurry(waiting); err != nil {
 		return nil, err // says which host
 	}
 	dialling, cancel := context.WithTimeout(ctx, farWait)

@@ -36,14 +36,14 @@ func TestForwardRemoteWays(t *testing.T) {
 	tcp, unix := halfServer(t, "tcp", "127.0.0.1:0"), halfServer(t, "unix", dir+"/near")
 	data := strings.Repeat("0123456789", 400_000) + "the end"
 	for name, text := range map[string]string{
-		"port 0 to tcp":      fmt.Sprintf("0:127.0.0.1:%d", portOf(tcp)),
-		"a port to tcp":      fmt.Sprintf("%d:127.0.0.1:%d", freeport.On127(t), portOf(tcp)),
+		"port 0 to tcp":      fmt.Sprintf("0:127.0.0.1:%d", tcp.Port()),
+		"a port to tcp":      fmt.Sprintf("%d:127.0.0.1:%d", freeport.On127(t), tcp.Port()),
 		"port 0 to unix":     "0:" + unix.Addr().String(),
-		"all addresses":      fmt.Sprintf("*:0:127.0.0.1:%d", portOf(tcp)),
-		"an address of all":  fmt.Sprintf("0.0.0.0:0:127.0.0.1:%d", portOf(tcp)),
-		"one address":        fmt.Sprintf("127.0.0.1:0:127.0.0.1:%d", portOf(tcp)),
-		"another's address":  fmt.Sprintf("192.0.2.1:0:127.0.0.1:%d", portOf(tcp)), // GatewayPorts is off: loopback it is
-		"unix to tcp":        fmt.Sprintf("%s:localhost:%d", dir+"/far", portOf(tcp)),
+		"all addresses":      fmt.Sprintf("*:0:127.0.0.1:%d", tcp.Port()),
+		"an address of all":  fmt.Sprintf("0.0.0.0:0:127.0.0.1:%d", tcp.Port()),
+		"one address":        fmt.Sprintf("127.0.0.1:0:127.0.0.1:%d", tcp.Port()),
+		"another's address":  fmt.Sprintf("192.0.2.1:0:127.0.0.1:%d", tcp.Port()), // GatewayPorts is off: loopback it is
+		"unix to tcp":        fmt.Sprintf("%s:localhost:%d", dir+"/far", tcp.Port()),
 		"unix to unix":       dir + "/far:" + unix.Addr().String(),
 		"unix to unix again": dir + "/far:" + unix.Addr().String(),
 	} {
@@ -53,24 +53,30 @@ func TestForwardRemoteWays(t *testing.T) {
 			if at.Path == "" && at.Host != "::1" {
 				at.Host = "127.0.0.1"
 			}
-			network, address := at.dialled()
-			c, err := net.Dial(network, address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			want := fmt.Sprintf("%d <nil> e end", len(data))
-			if got := halfClose(t, c, data); got != want {
-				t.Errorf("got %q, want %q", got, want)
-			}
-			eventually(t, "the connection is over", func() bool { return f.Status().Connections == 0 })
-			if s := f.Status(); s.Total != 1 || s.BytesIn != uint64(len(data)) || s.BytesOut != uint64(len(want)) || s.Err != nil {
-				t.Errorf("Status = %+v", s)
-			}
+			carriesBack(t, f, at, data)
 		})
 		if _, err := os.Lstat(dir + "/far"); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: the far socket is left: %v", name, err)
 		}
+	}
+}
+
+// carriesBack has data go through a remote forward to a halfServer, with an end of file in one direction while the other goes on.
+func carriesBack(t *testing.T, f *Forward, at Endpoint, data string) {
+	t.Helper()
+	network, address := at.dialled()
+	c, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	want := fmt.Sprintf("%d <nil> e end", len(data))
+	if got := halfClose(t, c, data); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	eventually(t, "the connection is over", func() bool { return f.Status().Connections == 0 })
+	if s := f.Status(); s.Total != 1 || s.BytesIn != uint64(len(data)) || s.BytesOut != uint64(len(want)) || s.Err != nil {
+		t.Errorf("Status = %+v", s)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/debugbroker/debugbroker/integration/answering"
 )
 
 // keptBox runs a real sshd behind a relay and keeps a link to it up. Pings are so rare that they never are what ends it.
@@ -80,33 +82,12 @@ func refusedHere(f *Forward) error {
 }
 
 // halfServer takes connections, reads each to its end, and answers with how many bytes came and what ends with it, after the end of file.
-func halfServer(t testing.TB, network, address string) net.Listener {
+func halfServer(t testing.TB, network, address string) *answering.Server {
 	t.Helper()
-	return serve(t, network, address, func(c net.Conn) {
+	return answering.Serve(t, network, address, func(c net.Conn) {
 		data, err := io.ReadAll(c)
 		fmt.Fprintf(c, "%d %v %s", len(data), err, data[max(0, len(data)-5):])
 	})
-}
-
-func serve(t testing.TB, network, address string, f func(net.Conn)) net.Listener {
-	t.Helper()
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var g group
-	g.spawn(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			stop := context.AfterFunc(t.Context(), func() { c.Close() })
-			g.spawn(func() { defer c.Close(); defer stop(); f(c) })
-		}
-	})
-	t.Cleanup(func() { l.Close(); g.wait() })
-	return l
 }
 
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
@@ -134,9 +115,9 @@ func TestForwardLocalWays(t *testing.T) {
 	tcp, unix := halfServer(t, "tcp", "127.0.0.1:0"), halfServer(t, "unix", dir+"/far")
 	data := strings.Repeat("0123456789", 400_000) + "the end"
 	for name, text := range map[string]string{
-		"tcp to tcp":   fmt.Sprintf("0:127.0.0.1:%d", portOf(tcp)),
+		"tcp to tcp":   fmt.Sprintf("0:127.0.0.1:%d", tcp.Port()),
 		"tcp to unix":  "0:" + unix.Addr().String(),
-		"unix to tcp":  fmt.Sprintf("%s:localhost:%d", dir+"/near", portOf(tcp)),
+		"unix to tcp":  fmt.Sprintf("%s:localhost:%d", dir+"/near", tcp.Port()),
 		"unix to unix": dir + "/near:" + unix.Addr().String(),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,13 +139,13 @@ func TestForwardLocalWays(t *testing.T) {
 func TestForwardKeepsTheOtherHalf(t *testing.T) {
 	_, k, _ := keptBox(t)
 	got := make(chan string, 1)
-	far := serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) {
+	far := answering.Local(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, "all that I have")
 		_ = c.(*net.TCPConn).CloseWrite()
 		data, err := io.ReadAll(c)
 		got <- fmt.Sprint(string(data), err)
 	})
-	f := running(t, ForwardLocal, fmt.Sprintf("0:127.0.0.1:%d", portOf(far)), k, ForwardOptions{})
+	f := running(t, ForwardLocal, fmt.Sprintf("0:127.0.0.1:%d", far.Port()), k, ForwardOptions{})
 	c := dialForward(t, f)
 	if data, err := io.ReadAll(c); string(data) != "all that I have" || err != nil {
 		t.Fatalf("read %q, %v", data, err)
@@ -179,8 +160,8 @@ func TestForwardKeepsTheOtherHalf(t *testing.T) {
 // What ends at the far side ends here, even where this client sends nothing and waits.
 func TestForwardFarSideCloses(t *testing.T) {
 	_, k, _ := keptBox(t)
-	far := serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) { _, _ = io.WriteString(c, "bye") })
-	f := running(t, ForwardLocal, fmt.Sprintf("0:127.0.0.1:%d", portOf(far)), k, ForwardOptions{})
+	far := answering.Local(t, func(c net.Conn) { _, _ = io.WriteString(c, "bye") })
+	f := running(t, ForwardLocal, fmt.Sprintf("0:127.0.0.1:%d", far.Port()), k, ForwardOptions{})
 	c := dialForward(t, f)
 	if data, err := io.ReadAll(c); string(data) != "bye" || err != nil {
 		t.Errorf("read %q, %v", data, err)
@@ -546,4 +527,37 @@ func outerAddress(t testing.TB) string {
 		}
 	}
 	return ""
+}
+
+// absent is a link that is not there, for those who do not hurry.
+type absent struct{ hurried chan struct{} }
+
+func (absent) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+func (absent) Up(ctx context.Context) (*Link, error) { <-ctx.Done(); return nil, ctx.Err() }
+func (a absent) Hurry(context.Context) (*Link, error) {
+	close(a.hurried)
+	return nil, ErrUnreachable
+}
+
+// A forward that nobody uses waits for its link patiently; a client makes it hurry.
+func TestForwardHurriesForAClient(t *testing.T) {
+	via := absent{make(chan struct{})}
+	f := running(t, ForwardLocal, "0:127.0.0.1:1", via, ForwardOptions{})
+	eventually(t, "it waits", func() bool { return f.Status().State == ForwardWaiting })
+	if isClosed(via.hurried) {
+		t.Error("hurries without a client")
+	}
+	listen := f.Status().Listen
+	network, address := listen.dialled()
+	if c, err := net.Dial(network, address); err == nil { // else it has been reset already
+		defer c.Close()
+	}
+	select {
+	case <-via.hurried:
+	case <-time.After(30 * time.Second):
+		t.Error("does not hurry for a client")
+	}
 }

@@ -1,45 +1,19 @@
 package tunnel
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
-)
 
-// serveEach runs handle for each connection to a port, until the test ends.
-func serveEach(t *testing.T, handle func(net.Conn)) (port int) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer c.Close()
-				stop := context.AfterFunc(t.Context(), func() { c.Close() })
-				defer stop()
-				handle(c)
-			})
-		}
-	})
-	t.Cleanup(func() { _ = l.Close(); running.Wait() })
-	return l.Addr().(*net.TCPAddr).Port
-}
+	"github.com/debugbroker/debugbroker/integration/answering"
+)
 
 // TestStrangeServers: whatever answers on the port, it is a bounded failure with a name.
 func TestStrangeServers(t *testing.T) {
@@ -90,7 +64,7 @@ func TestStrangeServers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			hop := Hop{Alias: "box", HostName: "127.0.0.1", Port: serveEach(t, test.handle), ConnectTimeout: 500 * time.Millisecond, IdentityAgent: "none"}
+			hop := Hop{Alias: "box", HostName: "127.0.0.1", Port: answering.Local(t, test.handle).Port(), ConnectTimeout: 500 * time.Millisecond, IdentityAgent: "none"}
 			if !strings.Contains(test.says, "500ms") {
 				hop.ConnectTimeout = 20 * time.Second
 			}
@@ -130,7 +104,7 @@ func TestCutHandshakes(t *testing.T) {
 	through := 0
 	for limit := int64(0); limit < 6000 && through < 3; limit += max(10, limit/8) {
 		hop := hop
-		hop.Port = serveEach(t, relay(limit, false))
+		hop.Port = answering.Local(t, relay(limit, false)).Port()
 		err := dialOnce(t.Context(), []Hop{hop}, Caller{})
 		if err == nil {
 			through++
@@ -146,7 +120,7 @@ func TestCutHandshakes(t *testing.T) {
 	}
 	for _, limit := range []int64{0, 5, 40, 60, 600} {
 		hop := hop
-		hop.Port, hop.ConnectTimeout = serveEach(t, relay(limit, true)), 300*time.Millisecond
+		hop.Port, hop.ConnectTimeout = answering.Local(t, relay(limit, true)).Port(), 300*time.Millisecond
 		if err := dialOnce(t.Context(), []Hop{hop}, Caller{}); !errors.Is(err, ErrUnreachable) {
 			t.Errorf("stopped after %d bytes: Dial = %v", limit, err)
 		}
@@ -189,7 +163,7 @@ func TestMegabyteBanner(t *testing.T) {
 		},
 	}
 	config.AddHostKey(key)
-	port := serveEach(t, func(c net.Conn) {
+	port := answering.Local(t, func(c net.Conn) {
 		conn, channels, requests, err := ssh.NewServerConn(c, config)
 		if err != nil {
 			return
@@ -201,7 +175,7 @@ func TestMegabyteBanner(t *testing.T) {
 			}
 		}()
 		_ = conn.Wait()
-	})
+	}).Port()
 	hop := Hop{Alias: "box", HostName: "127.0.0.1", Port: port, User: "u", IdentityFiles: ids, IdentityAgent: "none", UserKnownHostsFiles: []string{filepath.Join(t.TempDir(), "k")}}
 	writeFile(t, hop.UserKnownHostsFiles[0], "* "+string(ssh.MarshalAuthorizedKey(key.PublicKey())))
 	if err := dialOnce(t.Context(), []Hop{hop}, Caller{}); err != nil {

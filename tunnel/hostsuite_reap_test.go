@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -190,34 +189,16 @@ func suiteAdopt(t *testing.T, h Host) {
 // suiteReapDeceived has other processes, as another user of the host could, take names with line ends in them, so that a process table
 // which is read line by line says of a bystander that it is a descendant of what is reaped.
 func suiteReapDeceived(t *testing.T, h Host) {
-	sleeper := func(script string) int {
-		t.Helper()
-		cmd := exec.Command("/bin/sh", "-c", script)
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { in.Close(); cmd.Process.Kill(); cmd.Wait() })
-		readLine(t, out)
-		return cmd.Process.Pid
-	}
 	ws := suiteDir(t, h)
 	p := suiteSh(t, h, ws, "echo up; exec sleep 1000")
 	readLine(t, p.Stdout())
-	bystander := identify(t, sleeper("echo up; read x"))
+	bystander := identify(t, specimen(t, "", nil).Process.Pid)
 	step := 2 // a name has 15 bytes at most: two pids of five digits need a third between them, which nobody must have
 	for exists(fmt.Sprintf("/proc/%d", step)) {
 		step++
 	}
-	sleeper(fmt.Sprintf(`printf '\n%d () S %d\n' >/proc/$$/comm && echo up; read x`, step, p.ID().PID))
-	sleeper(fmt.Sprintf(`printf '\n%d () S %d\n' >/proc/$$/comm && echo up; read x`, bystander.PID, step))
+	specimen(t, fmt.Sprintf(`printf '\n%d () S %d\n' >/proc/$$/comm || exit`, step, p.ID().PID), nil)
+	specimen(t, fmt.Sprintf(`printf '\n%d () S %d\n' >/proc/$$/comm || exit`, bystander.PID, step), nil)
 	left, err := h.Reap(suiteContext(t), ws)
 	if err != nil || len(left) != 0 {
 		t.Errorf("left %q, %v", left, err)

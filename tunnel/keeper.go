@@ -61,7 +61,7 @@ type KeeperStatus struct {
 // Keeper keeps the link to one host up until its Run ends, whatever happens to it. Keepers with the same Target, and Hosts, share the Pool's
 // link: however many there are, there is one dial.
 //
-// After a loss it dials at once, and then ever more rarely, up to once in 30 s, for ever; less rarely while somebody waits in Dial. Where only a person can help (ErrNeedsAuth, ErrAuth,
+// After a loss it dials at once, and then ever more rarely, up to once in 30 s, for ever; less rarely while somebody waits in Hurry or Dial. Where only a person can help (ErrNeedsAuth, ErrAuth,
 // ErrHostKey) it dials no more until Retry, or until somebody else's dial has brought up the link.
 //
 // Its methods may be called at any time, from any goroutine.
@@ -71,7 +71,7 @@ type Keeper struct {
 	log     hclog.Logger
 
 	retry, probed, joined chan struct{} // each holds one call that no attempt has heeded yet
-	wanted                chan struct{} // likewise: somebody waits in Dial
+	wanted                chan struct{} // likewise: somebody waits in Hurry
 	ended                 chan struct{} // closed when Run returns
 
 	mu      sync.Mutex // guards all below
@@ -290,6 +290,11 @@ func (k *Keeper) Status() KeeperStatus {
 // Errors wrap ErrKeeperEnded, or ctx's error and what the last dial failed with.
 func (k *Keeper) Up(ctx context.Context) (*Link, error) { return k.up(ctx, func() {}) }
 
+// Hurry is Up, and makes pauses between dials shorter while it waits. It is for who cannot go on without the link.
+func (k *Keeper) Hurry(ctx context.Context) (*Link, error) {
+	return k.up(ctx, func() { tap(k.wanted) })
+}
+
 // up is Up, which calls waits each time that it begins to.
 func (k *Keeper) up(ctx context.Context, waits func()) (*Link, error) {
 	for {
@@ -322,7 +327,7 @@ func (k *Keeper) up(ctx context.Context, waits func()) (*Link, error) {
 // Errors are those of Up, and ErrForbidden, ErrFarDial and ErrLinkLost.
 func (k *Keeper) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	for again := true; ; again = false {
-		link, err := k.up(ctx, func() { tap(k.wanted) })
+		link, err := k.Hurry(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,31 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/freeport"
 )
 
 // echoServer answers every connection with what it sends, until the test ends, and returns its address.
 func echoServer(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer c.Close()
-				_, _ = io.Copy(c, c)
-			})
-		}
-	})
-	t.Cleanup(func() { _ = l.Close(); running.Wait() })
-	return l.Addr().String()
+	return answering.Local(t, answering.Echo).Addr().String()
 }
 
 // echoes dials through a Keeper and sees that bytes come back.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/freeport"
 )
 
@@ -63,12 +64,12 @@ func TestMasterForwardRemoteWays(t *testing.T) {
 	tcp, unix := halfServer(t, "tcp", "127.0.0.1:0"), halfServer(t, "unix", dir+"/near")
 	data := strings.Repeat("0123456789", 400_000) + "the end"
 	for name, text := range map[string]string{
-		"port 0 to tcp":      fmt.Sprintf("0:127.0.0.1:%d", portOf(tcp)),
-		"a port to tcp":      fmt.Sprintf("%d:127.0.0.1:%d", freeport.On127(t), portOf(tcp)),
+		"port 0 to tcp":      fmt.Sprintf("0:127.0.0.1:%d", tcp.Port()),
+		"a port to tcp":      fmt.Sprintf("%d:127.0.0.1:%d", freeport.On127(t), tcp.Port()),
 		"port 0 to unix":     "0:" + unix.Addr().String(),
-		"all addresses":      fmt.Sprintf("*:0:127.0.0.1:%d", portOf(tcp)),
-		"one address":        fmt.Sprintf("127.0.0.1:0:127.0.0.1:%d", portOf(tcp)),
-		"unix to tcp":        fmt.Sprintf("%s:localhost:%d", dir+"/far", portOf(tcp)),
+		"all addresses":      fmt.Sprintf("*:0:127.0.0.1:%d", tcp.Port()),
+		"one address":        fmt.Sprintf("127.0.0.1:0:127.0.0.1:%d", tcp.Port()),
+		"unix to tcp":        fmt.Sprintf("%s:localhost:%d", dir+"/far", tcp.Port()),
 		"unix to unix":       dir + "/far:" + unix.Addr().String(),
 		"unix to unix again": dir + "/far:" + unix.Addr().String(),
 	} {
@@ -76,20 +77,7 @@ func TestMasterForwardRemoteWays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := up(t, running(t, ForwardRemote, text, k, ForwardOptions{}))
 			at = local127(f.Status().Listen)
-			network, address := at.dialled()
-			c, err := net.Dial(network, address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			want := fmt.Sprintf("%d <nil> e end", len(data))
-			if got := halfClose(t, c, data); got != want {
-				t.Errorf("got %q, want %q", got, want)
-			}
-			eventually(t, "the connection is over", func() bool { return f.Status().Connections == 0 })
-			if s := f.Status(); s.Total != 1 || s.BytesIn != uint64(len(data)) || s.BytesOut != uint64(len(want)) || s.Err != nil {
-				t.Errorf("Status = %+v", s)
-			}
+			carriesBack(t, f, at, data)
 		})
 		if at != (Endpoint{}) {
 			deaf(t, at)
@@ -171,8 +159,8 @@ func TestMasterForwardRemoteComesBack(t *testing.T) {
 	again.IdentityFiles, again.UserKnownHostsFiles = box.IdentityFiles, box.UserKnownHostsFiles
 	k, _ := keep(t, runPool(t, PoolOptions{Sockets: filepath.Join(shortDir(t), "s")}), NewTarget([]Hop{hop}))
 	ends := make(chan error, 1)
-	near := serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) { _, err := io.Copy(c, c); ends <- err })
-	f := up(t, running(t, ForwardRemote, fmt.Sprintf("0:127.0.0.1:%d", portOf(near)), k, ForwardOptions{}))
+	near := answering.Serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) { _, err := io.Copy(c, c); ends <- err })
+	f := up(t, running(t, ForwardRemote, fmt.Sprintf("0:127.0.0.1:%d", near.Port()), k, ForwardOptions{}))
 	at := f.Status().Listen
 	address := "127.0.0.1:" + strconv.Itoa(at.Port)
 	for range 2 {
@@ -226,7 +214,7 @@ func TestMasterForwardLeftBehind(t *testing.T) {
 	deaf(t, dead[1])
 	nothingIn(t, sockets)
 	tcp := halfServer(t, "tcp", "127.0.0.1:0")
-	for _, text := range []string{fmt.Sprintf("%d:127.0.0.1:%d", dead[1].Port, portOf(tcp)), fmt.Sprintf("%s:127.0.0.1:%d", far, portOf(tcp))} {
+	for _, text := range []string{fmt.Sprintf("%d:127.0.0.1:%d", dead[1].Port, tcp.Port()), fmt.Sprintf("%s:127.0.0.1:%d", far, tcp.Port())} {
 		f := up(t, running(t, ForwardRemote, text, k, ForwardOptions{Unlink: true}))
 		network, address := local127(f.Status().Listen).dialled()
 		c, err := net.Dial(network, address)
@@ -383,7 +371,7 @@ func TestMasterFarSocket(t *testing.T) {
 	if _, err := conn.Dial(t.Context(), "unix", path); !errors.Is(err, ErrFarDial) {
 		t.Errorf("dial to no socket: %v", err)
 	}
-	serve(t, "unix", path, func(c net.Conn) {
+	answering.Serve(t, "unix", path, func(c net.Conn) {
 		data, err := io.ReadAll(c)
 		if err == nil {
 			_, _ = c.Write(data)
@@ -411,7 +399,7 @@ func TestMasterFarSocket(t *testing.T) {
 func TestMasterFarSocketLost(t *testing.T) {
 	_, master, k, _ := overMaster(t)
 	path := shortDir(t) + "/far"
-	serve(t, "unix", path, func(c net.Conn) { _, _ = io.Copy(c, c) })
+	answering.Serve(t, "unix", path, answering.Echo)
 	c, err := k.Dial(t.Context(), "unix", path)
 	if err != nil {
 		t.Fatal(err)

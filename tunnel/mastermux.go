@@ -300,5 +300,10 @@ func (m *masterConn) ask() error {
 	if err == nil {
 		ssh.DiscardRequests(requests)
 	}
+	var refused *ssh.OpenChannelError
+	if errors.As(err, &refused) && refused.Reason == ssh.Prohibited {
+		_ = m.Close() // its user was asked, and does not want us (mux.c, ask_permission): the server has said nothing
+		return errors.New("the ControlMaster refuses")
+	}
 	return err
 }

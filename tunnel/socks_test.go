@@ -16,6 +16,8 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+
+	"github.com/debugbroker/debugbroker/integration/answering"
 )
 
 func socks5Request(command, kind byte, address string, port int) []byte {
@@ -33,11 +35,11 @@ func socks4Request(command byte, port int, ip, rest string) []byte {
 // Each kind of request, over the real sshd: what is served, and what is answered where it is not.
 func TestSocks(t *testing.T) {
 	_, k, _ := keptBox(t, "AddressFamily any", "PermitOpen 127.0.0.1:* localhost:* [::1]:* no-such-host.invalid:*")
-	echo4, echo6 := serve(t, "tcp4", "127.0.0.1:0", func(c net.Conn) { _, _ = io.Copy(c, c) }), 0
+	echo4, echo6 := answering.Local(t, answering.Echo), 0
 	if hasIPv6(t) {
-		echo6 = portOf(serve(t, "tcp6", "[::1]:0", func(c net.Conn) { _, _ = io.Copy(c, c) }))
+		echo6 = answering.Serve(t, "tcp6", "[::1]:0", answering.Echo).Port()
 	}
-	port := portOf(echo4)
+	port := echo4.Port()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -115,13 +117,13 @@ func TestSocksWithCurl(t *testing.T) {
 		t.Skip("no curl here")
 	}
 	_, k, _ := keptBox(t)
-	web := serve(t, "tcp4", "127.0.0.1:0", func(c net.Conn) {
+	web := answering.Local(t, func(c net.Conn) {
 		_, _ = c.Read(make([]byte, 1000))
 		_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\nhello")
 	})
 	f := running(t, ForwardSocks, "0", k, ForwardOptions{})
 	for _, scheme := range []string{"socks5", "socks5h", "socks4", "socks4a"} {
-		out, err := exec.Command(curl, "-sS", "-m", "20", "-4", "-x", scheme+"://"+f.Status().Listen.String(), "http://localhost:"+strconv.Itoa(portOf(web))).CombinedOutput()
+		out, err := exec.Command(curl, "-sS", "-m", "20", "-4", "-x", scheme+"://"+f.Status().Listen.String(), "http://localhost:"+strconv.Itoa(web.Port())).CombinedOutput()
 		if err != nil || string(out) != "hello" {
 			t.Errorf("%s: %q, %v", scheme, out, err)
 		}
@@ -131,13 +133,13 @@ func TestSocksWithCurl(t *testing.T) {
 // On the far side there is the same server, whose clients connect from here.
 func TestSocksOnTheFarSide(t *testing.T) {
 	_, k, _ := keptBox(t)
-	echo := serve(t, "tcp4", "127.0.0.1:0", func(c net.Conn) { _, _ = io.Copy(c, c) })
+	echo := answering.Local(t, answering.Echo)
 	f := up(t, running(t, ForwardRemote, "0", k, ForwardOptions{Loop: func(_, address string) bool { return strings.HasPrefix(address, "loop.invalid:") }}))
 	for _, test := range []struct {
 		request []byte
 		code    byte
 	}{
-		{socks5Request(1, 3, named("localhost"), portOf(echo)), 0},
+		{socks5Request(1, 3, named("localhost"), echo.Port()), 0},
 		{socks5Request(1, 3, named("loop.invalid"), 80), 2},
 		{socks5Request(1, 3, named("no-such-host.invalid"), 80), 4},
 		{socks5Request(1, 1, "\x7f\x00\x00\x01", 1), 5},

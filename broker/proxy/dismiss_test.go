@@ -14,8 +14,8 @@ import (
 	"github.com/debugbroker/debugbroker/adapters/dap"
 )
 
-// answering is a DAP server that answers every request, and nothing else.
-func answering(c net.Conn) {
+// answersAll is a DAP server that answers every request, and nothing else.
+func answersAll(c net.Conn) {
 	r := dap.NewReader(bufio.NewReader(c), dap.MaxBody)
 	for {
 		m, err := r.Next()
@@ -52,7 +52,7 @@ func output(t *testing.T, o object) string {
 
 // A front end is told why, then that its session is over; it takes its leave from the server as ever, and Dismiss sees it go.
 func TestDismissEndsTheFrontEndsSession(t *testing.T) {
-	r := start(t, Config{Protocol: "dap", Dial: server(t, answering)})
+	r := start(t, Config{Protocol: "dap", Dial: server(t, answersAll)})
 	f := r.front(t)
 	f.request("initialize", object{"adapterID": "x"})
 	told := make(chan struct{})
@@ -76,7 +76,7 @@ func TestDismissEndsTheFrontEndsSession(t *testing.T) {
 
 // Who stays all the same is waited for, for a moment, and is told once.
 func TestDismissDoesNotWaitLong(t *testing.T) {
-	r := start(t, Config{Protocol: "dap", Dial: server(t, answering)})
+	r := start(t, Config{Protocol: "dap", Dial: server(t, answersAll)})
 	f := r.front(t)
 	f.request("initialize", object{"adapterID": "x"})
 	r.dismissed(t, "first", leaveTime+dismissTime/2)

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/debugbroker/debugbroker/adapters/dap"
+	"github.com/debugbroker/debugbroker/integration/answering"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -134,29 +135,10 @@ func (r *rig) connect(t testing.TB) net.Conn {
 // server is a debug server of the test's own: handle gets each connection in a goroutine.
 func server(t testing.TB, handle func(net.Conn)) func(context.Context) (net.Conn, error) {
 	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_ = c.SetDeadline(time.Now().Add(patience))
-			wg.Go(func() {
-				defer c.Close()
-				handle(c)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		wg.Wait()
-	})
-	return dialer(ln.Addr().String())
+	return dialer(answering.Local(t, func(c net.Conn) {
+		_ = c.SetDeadline(time.Now().Add(patience))
+		handle(c)
+	}).Addr().String())
 }
 
 func dialer(addr string) func(context.Context) (net.Conn, error) {

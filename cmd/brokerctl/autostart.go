@@ -97,13 +97,7 @@ func (p place) startService(ctx context.Context, env func(string) string) manage
 
 // spawn starts program detached from us: nothing of the terminal that we run in reaches it, and it keeps no directory busy.
 func (p place) spawn(program string, words *os.File, env func(string) string) (pid int, err error) {
-	cmd := exec.Command(program, "--state-dir", p.stateDir, "--socket", p.socket)
-	if p.configGiven || exists(p.config) {
-		cmd.Args = append(cmd.Args, "--config", p.config)
-	}
-	if p.sshConfig != "" {
-		cmd.Args = append(cmd.Args, "--ssh-config", p.sshConfig)
-	}
+	cmd := exec.Command(program, p.flags()...)
 	cmd.Dir = "/"
 	cmd.Env = daemonEnv(os.Environ())
 	cmd.Stderr = words
@@ -113,6 +107,18 @@ func (p place) spawn(program string, words *os.File, env func(string) string) (p
 	}
 	pid = cmd.Process.Pid
 	return pid, cmd.Process.Release()
+}
+
+// flags are those of a brokerd for this place.
+func (p place) flags() []string {
+	flags := []string{"--state-dir", p.stateDir, "--socket", p.socket}
+	if p.configGiven || exists(p.config) {
+		flags = append(flags, "--config", p.config)
+	}
+	if p.sshConfig != "" {
+		flags = append(flags, "--ssh-config", p.sshConfig)
+	}
+	return flags
 }
 
 // daemonEnv drops what a service manager has told our own parent and would be wrong of the daemon: it is nobody's service.

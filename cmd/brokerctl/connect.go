@@ -51,6 +51,16 @@ func (a *app) connect(ctx context.Context) (*api.Client, error) {
 	return c, nil
 }
 
+// talk calls f with a client of the daemon, which is closed after it.
+func (a *app) talk(ctx context.Context, f func(*api.Client) error) error {
+	c, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(c)
+}
+
 // place finds where the daemon lives, and refuses a place that another user has prepared.
 func (a *app) place() (place, error) {
 	p, err := locate(a.socket, a.config, a.env)

@@ -35,21 +35,7 @@ Front ends stay attached.`,
 		},
 		ValidArgsFunction: a.completeSessions(false, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			ctx, cancel := context.WithTimeout(cmd.Context(), quickTimeout)
-			defer cancel()
-			s, err := c.Extend(ctx, args[0], ttl)
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(whole(s))
-			}
-			return a.print(extended(s, time.Now()))
+			return a.printSession(cmd.Context(), func(ctx context.Context, c *api.Client) (api.Session, error) { return c.Extend(ctx, args[0], ttl) }, extended)
 		},
 	}
 	cmd.Flags().DurationVar(&ttl, "ttl", 0, "close the session after this `TIME` from now, as in 90m or 2h; at most 720h, which is 30 days")

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,15 +32,12 @@ change of it.`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			if follow {
-				return watch(cmd.Context(), a, watchForwards(c))
-			}
-			return a.forwards(cmd.Context(), c)
+			return a.talk(cmd.Context(), func(c *api.Client) error {
+				if follow {
+					return watch(cmd.Context(), a, watchForwards(c))
+				}
+				return a.forwards(cmd.Context(), c)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&follow, "watch", false, "go on, and show each change")
@@ -55,15 +51,7 @@ func (a *app) forwards(ctx context.Context, c *api.Client) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(append([]api.Forward{}, list...))
-	}
-	if len(list) == 0 {
-		a.say("no forwards")
-		return nil
-	}
-	width, _ := a.stdout.size()
-	return a.print(strings.Join(forwardTable(list, width), "\n") + "\n")
+	return printList(a, list, "no forwards", forwardTable)
 }
 
 // watchForwards is the list of forwards.

@@ -25,32 +25,23 @@ auth HOST. Forwards of the ssh configuration that nobody makes are told of below
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			ctx, cancel := context.WithTimeout(cmd.Context(), quickTimeout)
-			defer cancel()
-			hosts, err := c.Hosts(ctx)
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(append([]api.Host{}, hosts...))
-			}
-			if len(hosts) == 0 {
-				a.say("the ssh configuration names no hosts")
-				return nil
-			}
-			width, _ := a.stdout.size()
-			if err := a.print(strings.Join(hostTable(hosts, width), "\n") + "\n"); err != nil {
-				return err
-			}
-			a.tellSSHForwards(hosts)
-			return nil
+			return a.talk(cmd.Context(), func(c *api.Client) error { return a.hosts(cmd.Context(), c) })
 		},
 	}
+}
+
+func (a *app) hosts(ctx context.Context, c *api.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+	defer cancel()
+	hosts, err := c.Hosts(ctx)
+	if err != nil {
+		return err
+	}
+	if err := printList(a, hosts, "the ssh configuration names no hosts", hostTable); err != nil || a.json {
+		return err
+	}
+	a.tellSSHForwards(hosts)
+	return nil
 }
 
 // tellSSHForwards says that the ssh configuration has forwards that nothing makes.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,15 +25,12 @@ session is a line, and then each change of it.`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			if follow {
-				return watch(cmd.Context(), a, watchSessions(c, all))
-			}
-			return a.list(cmd.Context(), c, all)
+			return a.talk(cmd.Context(), func(c *api.Client) error {
+				if follow {
+					return watch(cmd.Context(), a, watchSessions(c, all))
+				}
+				return a.list(cmd.Context(), c, all)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "those that ended in the last 24 hours too")
@@ -49,19 +45,10 @@ func (a *app) list(ctx context.Context, c *api.Client, all bool) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		list := make([]api.Session, 0, len(sessions))
-		for _, s := range sessions {
-			list = append(list, whole(s))
-		}
-		return a.printJSON(list)
+	for i, s := range sessions {
+		sessions[i] = whole(s)
 	}
-	if len(sessions) == 0 {
-		a.say("no sessions")
-		return nil
-	}
-	width, _ := a.stdout.size()
-	return a.print(strings.Join(sessionTable(sessions, time.Now(), width), "\n") + "\n")
+	return printList(a, sessions, "no sessions", func(list []api.Session, width int) []string { return sessionTable(list, time.Now(), width) })
 }
 
 // sessionTable is the list as lines, clean.

@@ -22,14 +22,11 @@ func (a *app) logsCommand() *cobra.Command {
 		Args:              oneID,
 		ValidArgsFunction: a.completeSessions(true, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			return follows(a, cmd.Context(), follow, func(ctx context.Context) iter.Seq2[api.LogLine, error] {
-				return c.Logs(ctx, args[0], follow)
-			}, a.logLine)
+			return a.talk(cmd.Context(), func(c *api.Client) error {
+				return follows(a, cmd.Context(), follow, func(ctx context.Context) iter.Seq2[api.LogLine, error] {
+					return c.Logs(ctx, args[0], follow)
+				}, a.logLine)
+			})
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the session ends")

@@ -87,15 +87,7 @@ func (a *app) ps(ctx context.Context, req api.ProcessesRequest) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(list)
-	}
-	if len(list) == 0 {
-		a.say("%s", clean(nothingFound(req)))
-		return nil
-	}
-	width, _ := a.stdout.size()
-	return a.print(strings.Join(processTable(list, width), "\n") + "\n")
+	return printList(a, list, clean(nothingFound(req)), processTable)
 }
 
 // processes asks for them and gives empty lists where there are none.

@@ -78,3 +78,13 @@ func (a *app) serviceStatusCommand() *cobra.Command {
 		},
 	}
 }
+
+// managed is the daemon's place, and the service manager that would run it.
+func (a *app) managed() (place, manager, error) {
+	p, err := a.place()
+	if err != nil {
+		return place{}, nil, err
+	}
+	m, err := newManager(a.env)
+	return p, m, err
+}

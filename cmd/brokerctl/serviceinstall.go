@@ -16,11 +16,7 @@ import (
 )
 
 func (a *app) installService(ctx context.Context, force bool) error {
-	p, err := a.place()
-	if err != nil {
-		return err
-	}
-	m, err := newManager(a.env)
+	p, m, err := a.managed()
 	if err != nil {
 		return err
 	}
@@ -159,11 +155,7 @@ func (p place) answers(ctx context.Context, c *api.Client, m manager) (api.Daemo
 }
 
 func (a *app) uninstallService(ctx context.Context) error {
-	p, err := a.place()
-	if err != nil {
-		return err
-	}
-	m, err := newManager(a.env)
+	p, m, err := a.managed()
 	if err != nil {
 		return err
 	}

@@ -29,11 +29,7 @@ type serviceStatus struct {
 }
 
 func (a *app) tellService(ctx context.Context) error {
-	p, err := a.place()
-	if err != nil {
-		return err
-	}
-	m, err := newManager(a.env)
+	p, m, err := a.managed()
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,29 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/debugbroker/debugbroker/broker/api"
 )
+
+// printSession prints the session that the daemon answers with, as JSON or as text makes it.
+func (a *app) printSession(ctx context.Context, ask func(context.Context, *api.Client) (api.Session, error), text func(api.Session, time.Time) string) error {
+	return a.talk(ctx, func(c *api.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+		defer cancel()
+		s, err := ask(ctx, c)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(whole(s))
+		}
+		return a.print(text(s, time.Now()))
+	})
+}
 
 // whole gives empty lists where s has none, so that a script need not tell null from [].
 func whole(s api.Session) api.Session {

@@ -21,21 +21,7 @@ func (a *app) showCommand() *cobra.Command {
 		Args:              oneID,
 		ValidArgsFunction: a.completeSessions(true, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			ctx, cancel := context.WithTimeout(cmd.Context(), quickTimeout)
-			defer cancel()
-			s, err := c.Session(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(whole(s))
-			}
-			return a.print(shown(s, time.Now()))
+			return a.printSession(cmd.Context(), func(ctx context.Context, c *api.Client) (api.Session, error) { return c.Session(ctx, args[0]) }, shown)
 		},
 	}
 }

@@ -49,13 +49,7 @@ func (p place) readHosts(ctx context.Context) ([]string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, hostsTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "ssh-hosts", "--state-dir", p.stateDir, "--socket", p.socket)
-	if p.configGiven || exists(p.config) {
-		cmd.Args = append(cmd.Args, "--config", p.config)
-	}
-	if p.sshConfig != "" {
-		cmd.Args = append(cmd.Args, "--ssh-config", p.sshConfig)
-	}
+	cmd := exec.CommandContext(ctx, program, append([]string{"ssh-hosts"}, p.flags()...)...)
 	cmd.Dir = "/"
 	cmd.Env = daemonEnv(os.Environ())
 	cmd.WaitDelay = 100 * time.Millisecond

@@ -6,6 +6,19 @@ import (
 	"unicode/utf8"
 )
 
+// printList prints a list as JSON, for people as the lines that it makes, or says that there is none. width is the screen's; 0 is no limit.
+func printList[T any](a *app, list []T, none string, lines func(list []T, width int) []string) error {
+	if a.json {
+		return a.printJSON(append([]T{}, list...))
+	}
+	if len(list) == 0 {
+		a.say("%s", none)
+		return nil
+	}
+	width, _ := a.stdout.size()
+	return a.print(strings.Join(lines(list, width), "\n") + "\n")
+}
+
 // table aligns rows of clean cells under a head, and cuts each line to width; 0 is no limit. Columns are as wide as their widest
 // cell; the last is not padded.
 func table(head []string, rows [][]string, width int) []string {

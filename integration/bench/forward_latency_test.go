@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -38,11 +39,13 @@ func benchLatency(b *testing.B, r *report) {
 		{name: "ssh -L", addr: tunnelled},
 		{name: "straight", addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))},
 	}
+	ctx, cancel := context.WithTimeout(b.Context(), bulkTimeout)
+	defer cancel()
 	for i := range latencyWarmUp + connectCount {
 		for j := range ways {
 			w := ways[(i+j)%len(ways)]
 			began := time.Now()
-			c, err := hello(w.addr, 30*time.Second)
+			c, err := hello(ctx, w.addr)
 			if err != nil {
 				b.Fatalf("%s: %v", w.name, err)
 			}
@@ -53,11 +56,12 @@ func benchLatency(b *testing.B, r *report) {
 		}
 	}
 	for _, w := range ways {
-		c, err := hello(w.addr, bulkTimeout)
+		c, err := hello(ctx, w.addr)
 		if err != nil {
 			b.Fatalf("%s: %v", w.name, err)
 		}
 		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(bulkTimeout))
 		w.stays = c
 	}
 	message := make([]byte, messageSize)
@@ -87,16 +91,16 @@ func benchLatency(b *testing.B, r *report) {
 
 func us(d time.Duration) string { return fmt.Sprintf("%d µs", d.Microseconds()) }
 
-// hello opens a connection to an echo and waits for its first byte: that a tunnel accepts says nothing yet. The connection's deadline is
-// limit from now.
-func hello(addr string, limit time.Duration) (net.Conn, error) {
-	deadline := time.Now().Add(limit)
-	c, err := net.DialTimeout("tcp", addr, limit)
+// hello opens a connection to an echo and waits for its first byte: that a tunnel accepts says nothing yet.
+func hello(ctx context.Context, addr string) (net.Conn, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	if err = c.SetDeadline(deadline); err == nil {
-		err = echoed(c, []byte{1})
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	err = echoed(c, []byte{1})
+	if !stop() && err == nil {
+		err = ctx.Err()
 	}
 	if err != nil {
 		c.Close()

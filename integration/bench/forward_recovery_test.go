@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net"
 	"strconv"
 	"sync"
 	"testing"
@@ -130,12 +129,9 @@ func recovered(ctx context.Context, addr string) (time.Duration, error) {
 func knock(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	c, err := hello(ctx, addr)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() })
-	defer stop()
-	return echoed(c, []byte{1})
+	return c.Close()
 }

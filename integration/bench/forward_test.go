@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/debugbroker/debugbroker/broker/api"
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 )
 
@@ -23,30 +24,8 @@ func brokerForward(broker *brokertest.Broker, host string, port int) string {
 	return f[0].Listen
 }
 
-// serve answers connections to a free port of 127.0.0.1 until the benchmark ends.
-func serve(b testing.TB, answer func(*net.TCPConn)) (port int) {
-	b.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				answer(c.(*net.TCPConn))
-			}()
-		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // serveEcho sends back what comes.
 func serveEcho(b testing.TB) (port int) {
-	return serve(b, func(c *net.TCPConn) { _, _ = io.Copy(c, struct{ io.Reader }{c}) }) // not by splice(2): small messages are what counts
+	b.Helper()
+	return answering.Local(b, func(c net.Conn) { _, _ = io.Copy(c, struct{ io.Reader }{c}) }).Port() // not by splice(2): small messages are what counts
 }

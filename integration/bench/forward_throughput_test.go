@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/brokertest"
 	"github.com/debugbroker/debugbroker/integration/sshd"
 	"github.com/debugbroker/debugbroker/integration/tools"
@@ -146,7 +147,7 @@ func moveOne(c net.Conn, down bool, n int64) error {
 
 // serveBulk is the other end of moveOne.
 func serveBulk(b testing.TB) (port int) {
-	return serve(b, func(c *net.TCPConn) {
+	return answering.Local(b, func(c net.Conn) {
 		head := make([]byte, 9)
 		if _, err := io.ReadFull(c, head); err != nil {
 			return
@@ -159,7 +160,7 @@ func serveBulk(b testing.TB) (port int) {
 		if got, err := io.Copy(io.Discard, struct{ io.Reader }{io.LimitReader(c, n)}); err == nil && got == n {
 			_, _ = c.Write([]byte{1})
 		}
-	})
+	}).Port()
 }
 
 // pour writes n bytes that do not compress.

@@ -13,34 +13,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/debugbroker/debugbroker/integration/answering"
 	"github.com/debugbroker/debugbroker/integration/cutter"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echo serves an echo on a free port until the test ends.
 func echo(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer c.Close()
-				io.Copy(c, c)
-				c.(*net.TCPConn).CloseWrite()
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); running.Wait() })
-	return l.Addr().String()
+	return answering.Local(t, answering.Echo).Addr().String()
 }
 
 func dial(t *testing.T, p *cutter.Proxy) *net.TCPConn {
