@@ -43,13 +43,29 @@ func TestForwardsOverControlMaster(t *testing.T) {
 		list[i] = now
 		works(t, now.Listen)
 	}
-	s.OK("unforward", "--all")
-	for _, at := range []string{left, list[0].Listen, list[1].Listen, list[2].Listen, list[3].Listen} {
+	deaf := func(at string) {
+		t.Helper()
 		network := "tcp"
 		if strings.HasPrefix(at, "/") {
 			network = "unix"
 		}
 		awaitDeaf(t, network, at)
+	}
+	if left != list[1].Listen {
+		deaf(left)
+	}
+	for _, end := range [][]string{{"stop"}, {"unforward", "--all"}} {
+		s.OK(end...)
+		for _, f := range list {
+			deaf(f.Listen)
+		}
+		if end[0] == "stop" {
+			s.forwards(t) // starts the next one
+			for i, f := range list {
+				list[i] = s.awaitUp(t, f.Name)
+				works(t, list[i].Listen)
+			}
+		}
 	}
 	if len(list) != 4 || list[1].Kind != "remote" || list[1].State != api.ForwardUp {
 		t.Errorf("%+v", list)

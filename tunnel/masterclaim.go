@@ -22,6 +22,8 @@ const (
 	claimSuffix = ".json"
 	// maxClaim bounds what is read of a record: a path or two.
 	maxClaim = 16 << 10
+	// claimTries is how often a new name is taken: a sweep may be looking at a record that has just been made.
+	claimTries = 3
 )
 
 // masterClaim is a socket in a directory of ours, and a file beside it, which whoever uses the socket holds locked, and which says what a master was
@@ -45,14 +47,21 @@ func (m *masterConn) claim(kind uint32, at muxPlace) (*masterClaim, error) {
 	if err != nil {
 		return nil, err
 	}
-	salt := ""
-	if kind != muxRemote || at.Port == 0 {
-		salt = fmt.Sprint(rand.Uint64(), rand.Uint64())
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %q %d %s", m.path, kind, at.Host, at.Port, salt))
-	c, err := claimAt(filepath.Join(dir, hex.EncodeToString(sum[:8])), os.O_CREATE)
-	if err != nil {
-		return nil, err
+	name := fmt.Appendf(nil, "%q %d %q %d", m.path, kind, at.Host, at.Port)
+	anew := kind != muxRemote || at.Port == 0
+	var c *masterClaim
+	for range claimTries {
+		if anew {
+			name = fmt.Append(name, " ", rand.Uint64(), rand.Uint64())
+		}
+		sum := sha256.Sum256(name)
+		c, err = claimAt(filepath.Join(dir, hex.EncodeToString(sum[:8])), os.O_CREATE)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil || !anew {
+			break
+		}
 	}
 	if c == nil {
 		return nil, fmt.Errorf("%w: another forward of ours does", ErrFarListen)

@@ -57,8 +57,12 @@ func (systemNames) lookup(ctx context.Context, network, name string, alias bool)
 func (n *native) canonicalize(ctx context.Context) (again bool, err error) {
 	host := n.hostName()
 	canonical, isAddress := canonicalAddress(host)
-	n.host = canonical
-	if !isAddress {
+	switch {
+	case isAddress:
+		n.host = canonical
+	case strings.Contains(host, "%"):
+		n.host = host // it may be an address with a zone, which ssh leaves as it is
+	default:
 		n.host = lower(host)
 	}
 	mode := yesNo(n.values.get("canonicalizehostname"))
