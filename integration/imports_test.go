@@ -93,6 +93,8 @@ var rules = []rule{
 		why: "brokerctl and editors link broker/api: it needs the standard library only, knows wire types and nothing of how sessions are carried out"},
 	{from: "tunnel", deny: []string{"adapters", "store", "configs", "broker"},
 		why: "tunnel reaches hosts and knows nothing of debuggers, records or settings; broker translates"},
+	{from: "tunnel/relay", deny: []string{"ours", "libraries"}, allow: []string{"tunnel/relay"},
+		why: "it is linked into the program that is carried to every host, and only moves bytes"},
 	{from: "adapters", deny: []string{"tunnel", "store", "configs", "broker"},
 		why: "an adapter decides what to run and never how to reach the host; broker carries its plan out"},
 	{from: "adapters", deny: []string{"golang.org/x/crypto", "go.etcd.io/bbolt", "os/exec"},

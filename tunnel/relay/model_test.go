@@ -13,7 +13,7 @@ import (
 type way struct {
 	from, to      *Stream // to is nil until it was accepted
 	written, read int
-	fin, ended    bool // CloseWrite was called; its end of file was read
+	fin           bool // CloseWrite was called
 	seed          byte
 }
 
