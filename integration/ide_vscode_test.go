@@ -40,7 +40,7 @@ func TestVSCodeNode(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.Close()
-		if err := debugInWindow(w, runsOn); err != nil {
+		if err := debugInWindow(w, e.line, runsOn); err != nil {
 			t.Fatalf("%v\nit shows: %s\nthe server's log:\n%s", err, w.Text(), server.Log())
 		}
 	}
@@ -85,8 +85,13 @@ const (
 	windowLeft      = "!" + toolbar
 )
 
-// debugInWindow stops at a breakpoint where the cursor is, lets the program run on, and leaves it.
-func debugInWindow(w *vscode.Window, runsOn func()) error {
+// windowAt is the program standing at a line.
+func windowAt(line int) string {
+	return windowPaused + fmt.Sprintf(` && /\b%d:\d+/.test(document.querySelector('.debug-call-stack .stack-frame')?.innerText)`, line)
+}
+
+// debugInWindow stops at a breakpoint where the cursor is, at line, lets the program run on, and leaves it.
+func debugInWindow(w *vscode.Window, line int, runsOn func()) error {
 	if err := w.Await("the source", windowShown); err != nil {
 		return err
 	}
@@ -97,7 +102,15 @@ func debugInWindow(w *vscode.Window, runsOn func()) error {
 	if err := w.Until("a debug session", windowDebugging, w.Debug); err != nil {
 		return err
 	}
-	if err := w.Await("the program standing at the breakpoint", windowPaused); err != nil {
+	if err := w.Await("the program standing", windowPaused); err != nil {
+		return err
+	}
+	// On a busy machine js-debug has been seen to stop the program where it happened to be, when it attached ("Paused on debugger statement").
+	goOn := func() error { return nil }
+	if err := w.Until("the program standing at the breakpoint", windowAt(line), func() error {
+		defer func() { goOn = w.Debug }()
+		return goOn()
+	}); err != nil {
 		return err
 	}
 	if err := w.Until("no breakpoint", "!("+windowVerified+")", w.Breakpoint); err != nil {
