@@ -19,10 +19,10 @@ const tableTime = 30 * time.Second
 var errTaken = errors.New("another carrier has taken its place")
 
 // Carry has conn carry the streams until it ends, or ctx does, which is what the error says; or until the Mux is closed. It takes the place of
-// the carrier before, which it ends and waits for. conn is closed in any case. Both sides must have agreed that this is where the streams go on:
-// see Client and Server.
-func (m *Mux) Carry(ctx context.Context, conn io.ReadWriteCloser) error {
-	c, err := m.claim(ctx, func() { _ = conn.Close() })
+// the carrier before, which it ends and waits for, and is refused with ErrStale if one of a higher epoch, or the same, was there: so both sides come to
+// use the same one, in whatever order they hear of them. conn is closed in any case. See Client and Server, which agree on all this.
+func (m *Mux) Carry(ctx context.Context, conn io.ReadWriteCloser, epoch uint64) error {
+	c, err := m.claim(ctx, epoch, func() { _ = conn.Close() })
 	if err != nil {
 		_ = conn.Close()
 		return err
@@ -62,7 +62,7 @@ func (m *Mux) closedBy() error {
 }
 
 // claim makes a carrier the one that counts, once the one before has gone.
-func (m *Mux) claim(ctx context.Context, hangUp func()) (*carrier, error) {
+func (m *Mux) claim(ctx context.Context, epoch uint64, hangUp func()) (*carrier, error) {
 	for {
 		m.mu.Lock()
 		before := m.carrier
@@ -70,8 +70,12 @@ func (m *Mux) claim(ctx context.Context, hangUp func()) (*carrier, error) {
 		case m.err != nil:
 			defer m.mu.Unlock()
 			return nil, m.err
+		case epoch <= m.epoch:
+			defer m.mu.Unlock()
+			return nil, ErrStale
 		case before == nil:
 			defer m.mu.Unlock()
+			m.epoch = epoch
 			m.carrier = &carrier{gone: make(chan struct{}), close: hangUp}
 			return m.carrier, nil
 		}

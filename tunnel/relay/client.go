@@ -39,14 +39,15 @@ func NewClient(token Token, o Options) *Client {
 //
 // Errors wrap ErrNotRelay, ErrToken, ErrVersion, ErrStale, or what ended the connection. ErrRestarted ends all streams too, for good.
 func (c *Client) Carry(ctx context.Context, conn io.ReadWriteCloser) error {
-	if err := c.greet(ctx, conn); err != nil {
+	epoch, err := c.greet(ctx, conn)
+	if err != nil {
 		_ = conn.Close()
 		return err
 	}
-	return c.Mux.Carry(ctx, conn)
+	return c.Mux.Carry(ctx, conn, epoch)
 }
 
-func (c *Client) greet(ctx context.Context, conn io.ReadWriteCloser) error {
+func (c *Client) greet(ctx context.Context, conn io.ReadWriteCloser) (epoch uint64, err error) {
 	c.mu.Lock()
 	c.epoch++
 	ours := hello{oldest: oldest, newest: Version, token: c.token, instance: c.instance, epoch: c.epoch}
@@ -61,7 +62,7 @@ func (c *Client) greet(ctx context.Context, conn io.ReadWriteCloser) error {
 		err = theirs.err()
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	c.mu.Lock()
 	first := c.server == Instance{}
@@ -70,9 +71,9 @@ func (c *Client) greet(ctx context.Context, conn io.ReadWriteCloser) error {
 	c.mu.Unlock()
 	if !first && (!same || theirs.result != answerResumed) {
 		c.Close(ErrRestarted)
-		return ErrRestarted
+		return 0, ErrRestarted
 	}
-	return nil
+	return ours.epoch, nil
 }
 
 // bounded does what must be over within greetTime, and before ctx is: conn is closed otherwise.

@@ -68,7 +68,7 @@ func FuzzHostile(f *testing.F) {
 		}
 		a, b := net.Pipe()
 		ended := make(chan error, 1)
-		go func() { ended <- m.Carry(context.Background(), b) }()
+		go func() { ended <- m.Carry(context.Background(), b, 1) }()
 		drained := make(chan struct{})
 		go func() {
 			defer close(drained)

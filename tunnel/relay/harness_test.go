@@ -18,6 +18,7 @@ type ends struct {
 	t              testing.TB
 	client, server *Mux
 	carrying       sync.WaitGroup
+	epoch          uint64 // of the last carrier
 }
 
 func newEnds(t testing.TB) *ends {
@@ -34,11 +35,13 @@ func newEnds(t testing.TB) *ends {
 // carry has a pair of connections carry the streams until one of them is closed, which cut does and waits for.
 func (e *ends) carry(a, b net.Conn) (cut func()) {
 	var both sync.WaitGroup
+	e.epoch++
+	epoch := e.epoch
 	run := func(m *Mux, c net.Conn) {
 		e.carrying.Add(1)
 		both.Go(func() {
 			defer e.carrying.Done()
-			if err := m.Carry(context.Background(), c); err == nil {
+			if err := m.Carry(context.Background(), c, epoch); err == nil {
 				e.t.Error("Carry ended without an error")
 			}
 		})

@@ -45,6 +45,7 @@ type Mux struct {
 	changed  chan struct{}     // closed and replaced when accepted or err changes
 
 	carrier *carrier // nil while there is none
+	epoch   uint64   // of the last one, 0 for none
 	wake    sync.Cond
 	last    []frame   // of streams that are there no more
 	control []*Stream // with something to say besides data

@@ -21,7 +21,7 @@ func TestSmallBeforeBulk(t *testing.T) {
 	}
 	a, b := net.Pipe() // nothing is written until it is read
 	ended := make(chan error, 1)
-	go func() { ended <- m.Carry(context.Background(), a) }()
+	go func() { ended <- m.Carry(context.Background(), a, 1) }()
 	defer func() { b.Close(); <-ended }()
 	_ = b.SetDeadline(time.Now().Add(patience))
 	if _, err := readTable(b); err != nil {

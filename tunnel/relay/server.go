@@ -35,20 +35,13 @@ func NewServer(token Token, instance Instance, o Options, begin func(*Mux)) *Ser
 //
 // Errors wrap ErrNotRelay, ErrToken, ErrVersion, ErrStale, ErrReplaced, or what ended the connection.
 func (s *Server) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
-	m, err := s.greet(ctx, conn)
-	if err != nil {
-		_ = conn.Close()
-		return err
-	}
-	return m.Carry(ctx, conn)
-}
-
-func (s *Server) greet(ctx context.Context, conn io.ReadWriteCloser) (*Mux, error) {
-	return bounded(ctx, conn, func() (*Mux, error) {
+	var epoch uint64
+	m, err := bounded(ctx, conn, func() (*Mux, error) {
 		h, err := readHello(conn)
 		if err != nil {
 			return nil, err
 		}
+		epoch = h.epoch
 		m, replaced, ours := s.admit(h)
 		if replaced != nil {
 			replaced.Close(ErrReplaced)
@@ -58,6 +51,11 @@ func (s *Server) greet(ctx context.Context, conn io.ReadWriteCloser) (*Mux, erro
 		}
 		return m, ours.err()
 	})
+	if err != nil {
+		_ = conn.Close()
+		return err
+	}
+	return m.Carry(ctx, conn, epoch)
 }
 
 // admit decides about a client: which streams are its, and which end because of it.
