@@ -22,6 +22,7 @@ import (
 // The waits for what a daemon answers from memory, and for what it asks a host.
 const (
 	infoTimeout  = 5 * time.Second
+	askTries     = 50 // pollInterval apart: for a daemon that is killed the system takes no longer
 	quickTimeout = 30 * time.Second
 	closeTimeout = 2 * time.Minute
 )
@@ -143,11 +144,22 @@ func trusted(creds interface{ UserID() (string, bool) }, us int) error {
 	return nil
 }
 
-// ask asks who the daemon is, bounded.
+// ask asks who the daemon is, bounded. One that is just ending takes the question and hangs up: then it is asked again who is there by now.
 func ask(ctx context.Context, c *api.Client) (api.DaemonInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, infoTimeout)
 	defer cancel()
-	return c.Info(ctx)
+	for try := 1; ; try++ {
+		info, err := c.Info(ctx)
+		var answered *api.Error
+		if err == nil || errors.Is(err, api.ErrNotRunning) || errors.As(err, &answered) || try == askTries {
+			return info, err
+		}
+		select {
+		case <-time.After(pollInterval):
+		case <-ctx.Done():
+			return info, err
+		}
+	}
 }
 
 // notRunning tells "nobody listens" from "it cannot be reached", which starting another daemon would not help.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -78,5 +79,45 @@ func TestClassify(t *testing.T) {
 	}
 	if e := classify(ctx, &api.Error{Code: api.CodeAuth}); e.Code != api.CodeAuth {
 		t.Errorf("an answer is %+v", e)
+	}
+}
+
+// dying is a listener whose first connections are hung up on, as by a daemon that is killed: with what was said unread, or read.
+type dying struct {
+	net.Listener
+	left int
+}
+
+func (d *dying) Accept() (net.Conn, error) {
+	for {
+		c, err := d.Listener.Accept()
+		if err != nil || d.left == 0 {
+			return c, err
+		}
+		d.left--
+		if d.left%2 == 0 {
+			_, _ = c.Read(make([]byte, 4<<10))
+		}
+		c.Close()
+	}
+}
+
+// Whoever asks a daemon that ends in that moment hears from the next one.
+func TestAskWhileTheDaemonEnds(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := newFake(api.DaemonInfo{API: api.Version, PID: 7}).serve(&dying{l, 4})
+	defer stop()
+	c := api.NewClient(socket)
+	defer c.Close()
+	if info, err := ask(t.Context(), c); err != nil || info.PID != 7 {
+		t.Errorf("ask = %+v, %v", info, err)
+	}
+	stop()
+	if _, err := ask(t.Context(), c); !notRunning(err) {
+		t.Errorf("ask = %v once nobody is there", err)
 	}
 }
