@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 )
 
 // A server whose connection was lost without a word (a laptop slept, a NAT forgot it) may not notice for hours: sshd sends nothing by itself
 // unless ClientAliveInterval is set. Until then its process listens for the forwards of that connection, and the next one cannot. So a
-// remote forward notes which process serves it, and ends that very one when it is in its way.
+// remote forward notes which processes it asks to listen, and ends those of lost connections when one is in its way.
 
 // servedWait bounds the question who serves a connection: a host that runs no commands must not keep a forward from listening.
 const servedWait = 3 * time.Second
@@ -81,22 +82,47 @@ func (c *Conn) endServer(ctx context.Context, id ProcessID) error {
 	return nil
 }
 
-// endStaleServer ends the process that served this forward on a link that is lost, and tells whether it did.
-func (f *Forward) endStaleServer(ctx context.Context, link *Link) bool {
+// maxSuspects is how many server processes a forward remembers: on a bad line one after the other is asked, and none is heard to answer.
+const maxSuspects = 16
+
+// suspect notes a process that is about to be asked to listen: where its answer is lost with the link, it may listen all the same.
+func (f *Forward) suspect(id ProcessID) {
 	f.mu.Lock()
-	id := f.server
-	f.server = ProcessID{} // once is enough; one that hangs is not helped by more
+	defer f.mu.Unlock()
+	if !id.valid() || slices.Contains(f.servers, id) {
+		return
+	}
+	f.servers = append(f.servers, id)
+	f.servers = f.servers[max(0, len(f.servers)-maxSuspects):]
+}
+
+// acquit notes that a process does not listen: it has said so.
+func (f *Forward) acquit(id ProcessID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.servers = slices.DeleteFunc(f.servers, func(s ProcessID) bool { return s == id })
+}
+
+// endStaleServers ends the processes that may serve this forward on links that are lost, and tells whether it did. The one that has just refused
+// is none of them.
+func (f *Forward) endStaleServers(ctx context.Context, link *Link) (ended bool) {
+	f.mu.Lock()
+	stale := f.servers
+	f.servers = nil // once is enough; one that hangs is not helped by more
 	f.mu.Unlock()
 	conn := link.first()
-	if conn == nil || !id.valid() {
+	if conn == nil {
 		return false
 	}
 	asking, cancel := context.WithTimeout(ctx, listenWait)
 	defer cancel()
-	if err := conn.endServer(asking, id); err != nil {
-		f.log.Debug("remote forward", "stale_server", id.PID, "error", err)
-		return false
+	for _, id := range stale {
+		if err := conn.endServer(asking, id); err != nil {
+			f.log.Debug("remote forward", "stale_server", id.PID, "error", err)
+			continue
+		}
+		f.log.Info("the server process of a lost connection may still have listened, and was ended", "pid", id.PID)
+		ended = true
 	}
-	f.log.Info("the server process of a lost connection still listened, and was ended", "pid", id.PID)
-	return true
+	return ended
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestForwardRemoteStrandedServer(t *testing.T) {
 	eventually(t, "it is known who serves", func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return f.server.PID == old[0].PID
+		return len(f.servers) == 1 && f.servers[0].PID == old[0].PID
 	})
 	relay.Strand()
 	link.first().abort(errors.New("given up")) // as keepalives would, some seconds later
@@ -48,6 +49,45 @@ func TestForwardRemoteStrandedServer(t *testing.T) {
 	})
 	if s := f.Status(); s.Listen != at || s.Err != nil {
 		t.Errorf("Status = %+v, want it at %v", s, at)
+	}
+}
+
+// The connection is lost between the request to listen, which the server has done, and its answer: the forward comes to its port all the same.
+func TestForwardRemoteStrandedAnswer(t *testing.T) {
+	server, hop := testBox(t)
+	relay, hop := behindCutter(t, server, hop)
+	k, _ := keep(t, runPool(t, PoolOptions{}), NewTarget([]Hop{hop}))
+	link, err := k.Up(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := link.first()
+	old, err := conn.serverProcess(t.Context()) // it is asked once, and known from then on
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freeport.On127(t)
+	spec := fmt.Sprintf("%d:127.0.0.1:1", port)
+	// What the forward asks for, as far as the server knows.
+	kind, data := (&FarListener{bound: Endpoint{Port: port}}).request("")
+	if ok, _, err := conn.ssh.SendRequest(kind, true, data); !ok || err != nil {
+		t.Fatalf("%s: %v, %v", kind, ok, err)
+	}
+	relay.Strand()
+	f := running(t, ForwardRemote, spec, k, ForwardOptions{})
+	eventually(t, "it suspects who it asks", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return slices.Contains(f.servers, old)
+	})
+	conn.abort(errors.New("given up")) // as keepalives would, some seconds later
+	up(t, f)
+	link, err = k.Up(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now := farSockets(t.Context(), link, port); len(now) == 0 || now[0].PID == old.PID {
+		t.Errorf("sockets: %v, and the old process is %d", now, old.PID)
 	}
 }
 

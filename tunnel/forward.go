@@ -109,7 +109,7 @@ type Forward struct {
 	bound     Endpoint
 	note      string
 	looked    bool
-	server    ProcessID // who listens for a remote forward at the far side, or did on the last link; zero where that is not known
+	servers   []ProcessID // who may listen for a remote forward at the far side: who does, or did, or was asked to and not heard to answer
 	total     uint64
 	lastErr   error
 	lastAt    time.Time

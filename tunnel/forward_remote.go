@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -54,7 +55,7 @@ func (f *Forward) serveRemote(ctx context.Context) {
 			return
 		}
 		switch {
-		case errors.Is(err, ErrFarListen) && f.endStaleServer(ctx, link):
+		case errors.Is(err, ErrFarListen) && f.endStaleServers(ctx, link):
 			pace.Reset()
 			f.setState(ForwardWaiting)
 		case errors.Is(err, ErrLinkLost):
@@ -104,6 +105,7 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 			server = id
 		}
 	}
+	f.suspect(server)
 	opts := ListenOptions{Unlink: f.opts.Unlink || memory.held} // what was held was ours
 	l, err := link.Listen(asking, e, opts)
 	if errors.Is(err, ErrFarListen) && e.Port != f.spec.Listen.Port && !memory.held {
@@ -111,8 +113,11 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 		l, err = link.Listen(asking, e, opts)
 	}
 	if err != nil {
-		if errors.Is(err, ErrFarListen) && memory.refused.IsZero() {
-			memory.refused = time.Now()
+		if errors.Is(err, ErrFarListen) {
+			f.acquit(server)
+			if memory.refused.IsZero() {
+				memory.refused = time.Now()
+			}
 		}
 		return nil, err
 	}
@@ -129,7 +134,8 @@ func (f *Forward) listenFar(ctx context.Context, link *Link, memory *farPort) (*
 		bound.Host = "localhost"
 	}
 	f.mu.Lock()
-	f.bound, f.note, f.looked, f.server = bound, note, false, server
+	f.bound, f.note, f.looked = bound, note, false
+	f.servers = slices.DeleteFunc(f.servers, func(id ProcessID) bool { return id != server }) // it could not listen if another did
 	f.lastErr, f.lastAt = nil, time.Time{}
 	f.mu.Unlock()
 	f.setState(ForwardUp)
