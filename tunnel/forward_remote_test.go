@@ -82,11 +82,20 @@ func carriesBack(t *testing.T, f *Forward, at Endpoint, data string) {
 
 func TestForwardRemoteRefusedTarget(t *testing.T) {
 	_, k, _ := keptBox(t)
-	dir := t.TempDir()
-	f := up(t, running(t, ForwardRemote, "0:"+dir+"/later", k, ForwardOptions{}))
-	address := "127.0.0.1:" + strconv.Itoa(f.Status().Listen.Port)
+	path := t.TempDir() + "/later"
+	f := up(t, running(t, ForwardRemote, "0:"+path, k, ForwardOptions{}))
+	targetComesLater(t, f, Endpoint{Host: "127.0.0.1", Port: f.Status().Listen.Port}, path)
+	if s := f.Status(); s.Err != nil || s.State != ForwardUp {
+		t.Errorf("Status = %+v after a success", s)
+	}
+}
+
+// targetComesLater has a remote forward that listens at a place refuse a connection while there is no socket at path, and carry one when there is.
+func targetComesLater(t *testing.T, f *Forward, at Endpoint, path string) {
+	t.Helper()
 	dial := func() net.Conn {
-		c, err := net.Dial("tcp", address)
+		network, address := at.dialled()
+		c, err := net.Dial(network, address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,12 +106,9 @@ func TestForwardRemoteRefusedTarget(t *testing.T) {
 		t.Errorf("read %d bytes", n)
 	}
 	eventually(t, "the error is shown", func() bool { return errors.Is(f.Status().Err, os.ErrNotExist) })
-	halfServer(t, "unix", dir+"/later")
+	halfServer(t, "unix", path)
 	if got := halfClose(t, dial(), "hello"); got != "5 <nil> hello" {
 		t.Errorf("got %q once the target is there", got)
-	}
-	if s := f.Status(); s.Err != nil || s.State != ForwardUp {
-		t.Errorf("Status = %+v after a success", s)
 	}
 }
 

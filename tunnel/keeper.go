@@ -61,8 +61,8 @@ type KeeperStatus struct {
 // Keeper keeps the link to one host up until its Run ends, whatever happens to it. Keepers with the same Target, and Hosts, share the Pool's
 // link: however many there are, there is one dial.
 //
-// After a loss it dials at once, and then ever more rarely, up to once in 30 s, for ever; less rarely while somebody waits in Hurry or Dial. Where only a person can help (ErrNeedsAuth, ErrAuth,
-// ErrHostKey) it dials no more until Retry, or until somebody else's dial has brought up the link.
+// After a loss it dials at once, and then ever more rarely, up to once in 30 s, for ever; sooner while somebody waits in Hurry or Dial. Where only
+// a person can help (ErrNeedsAuth, ErrAuth, ErrHostKey) it dials no more until Retry, or until somebody else's dial has brought up the link.
 //
 // Its methods may be called at any time, from any goroutine.
 type Keeper struct {

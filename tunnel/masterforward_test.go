@@ -94,23 +94,7 @@ func TestMasterForwardRemoteRefused(t *testing.T) {
 	_, _, k, sockets := overMaster(t)
 	dir := shortDir(t)
 	f := up(t, running(t, ForwardRemote, "0:"+dir+"/later", k, ForwardOptions{}))
-	dial := func() net.Conn {
-		network, address := local127(f.Status().Listen).dialled()
-		c, err := net.Dial(network, address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		return c
-	}
-	if n, err := dial().Read(make([]byte, 1)); err == nil {
-		t.Errorf("read %d bytes", n)
-	}
-	eventually(t, "the error is shown", func() bool { return errors.Is(f.Status().Err, os.ErrNotExist) })
-	halfServer(t, "unix", dir+"/later")
-	if got := halfClose(t, dial(), "hello"); got != "5 <nil> hello" {
-		t.Errorf("got %q once the target is there", got)
-	}
+	targetComesLater(t, f, local127(f.Status().Listen), dir+"/later")
 
 	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freeport.On127(t)))
 	if err != nil {
