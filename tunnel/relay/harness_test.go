@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -111,34 +112,35 @@ func within(t testing.TB, streams ...*Stream) {
 	}
 }
 
-// idle waits until a side has nothing of any stream left.
-func idle(t testing.TB, m *Mux) {
+// await waits until cond holds, which is asked with m.mu held; left says what is missing.
+func await(t testing.TB, m *Mux, cond func() (ok bool, left string)) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		m.mu.Lock()
-		streams, graves := len(m.streams), len(m.graves)
+		ok, left := cond()
 		m.mu.Unlock()
-		if streams+graves == 0 {
+		if ok {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%d streams are left, and %d resets that the other side does not know", streams, graves)
+			t.Fatal(left)
 		}
 	}
+}
+
+// idle waits until a side has nothing of any stream left.
+func idle(t testing.TB, m *Mux) {
+	t.Helper()
+	await(t, m, func() (bool, string) {
+		streams, graves := len(m.streams), len(m.graves)
+		return streams+graves == 0, fmt.Sprintf("%d streams are left, and %d resets that the other side does not know", streams, graves)
+	})
 }
 
 // awaitAcked waits until the other side is known to have that many bytes.
 func awaitAcked(t testing.TB, s *Stream, n uint64) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		s.m.mu.Lock()
-		base := s.out.base
-		s.m.mu.Unlock()
-		if base >= n {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d bytes are known to have arrived, of %d", base, n)
-		}
-	}
+	await(t, s.m, func() (bool, string) {
+		return s.out.base >= n, fmt.Sprintf("%d bytes are known to have arrived, of %d", s.out.base, n)
+	})
 }
